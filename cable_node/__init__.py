@@ -1,0 +1,1 @@
+"""The daemon on the cable: measures, matches, signs, journals, reports, obeys."""

@@ -1,0 +1,1 @@
+"""One driver a file, each for one port of `cable_node.ports`."""

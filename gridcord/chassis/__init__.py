@@ -1,0 +1,1 @@
+"""How a process runs: identity, server, channel, failures, logs, settings, clock, lifecycle."""

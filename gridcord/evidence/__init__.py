@@ -1,0 +1,1 @@
+"""Signed records and bundles that anyone can check without a server."""

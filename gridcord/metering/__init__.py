@@ -1,0 +1,1 @@
+"""Meters and what they prove: registers, readings, period energy, matching. Pure."""

@@ -1,0 +1,1 @@
+"""Sans-I/O engines of the long streams: (state, event, now) -> (state, effects). Pure."""

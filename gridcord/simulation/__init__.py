@@ -1,0 +1,1 @@
+"""Byte-exact simulated instruments, houses, vehicles, exchange: peers that real clients talk to."""

@@ -1,0 +1,1 @@
+"""Fakes and fixtures that others may use in their tests."""

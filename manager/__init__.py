@@ -1,0 +1,1 @@
+"""The aggregator's manager: stores every half hour once, decides permission, dispatches, serves."""

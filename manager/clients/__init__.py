@@ -1,0 +1,1 @@
+"""The manager's ports to the market and the utility, over gRPC."""

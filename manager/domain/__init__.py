@@ -1,0 +1,1 @@
+"""What the manager decides, as pure functions and frozen values."""

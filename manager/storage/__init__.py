@@ -1,0 +1,1 @@
+"""Rows and queries on SQLite and PostgreSQL; nobody outside sees a row."""

@@ -1,0 +1,1 @@
+"""Between the manager and the venues: bids out, contracts and demand in."""

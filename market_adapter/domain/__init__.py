@@ -1,0 +1,1 @@
+"""Market profiles, bids, contracts, demand: pure."""

@@ -1,0 +1,1 @@
+"""Between the manager and the utilities: sites and readings in, transfers out."""

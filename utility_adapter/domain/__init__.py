@@ -1,0 +1,1 @@
+"""Sites, bitemporal readings, reconciliation: pure."""

@@ -1,0 +1,1 @@
+"""One format a file: what utilities send, and what we send them."""
