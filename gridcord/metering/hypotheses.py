@@ -1,0 +1,158 @@
+"""What could be true of a site, and how a period's reading bears on each possibility.
+
+Under a hypothesis the meter moves by a share of what the cable transferred; what is left is the
+site's own net, whose distance from the usual level (asinh scale) should be small. Residuals persist
+from period to period; their innovations are heavy-tailed (Student t with four degrees of freedom,
+an oven is no fraud). A meter without export register shows nothing of a surplus: its likelihood is
+that of a censored value, with a small leak because short peaks cross zero within the period.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from math import asinh, exp, log, sqrt
+from typing import NamedTuple
+
+from gridcord.metering.base_profile import SILENT_STEPS, BaseProfile, Bin, carry_over
+
+GAIN_SPREAD = 0.03  # of the cable's energy as the meter sees it: wiring loss, gain, clock seconds
+LEAK_SHARE = 0.35  # of periods with a surplus that still show an import, at no register step
+LEAK_KWH = 0.08  # mean of it
+CENSORED_CARRY = 0.7  # a residual nobody saw decays
+TINY = 1e-12
+
+
+class Kind(StrEnum):
+    """What being true would mean."""
+
+    HONEST = "HONEST"
+    FRAUD = "FRAUD"
+    METER = "METER"
+    CLOCK = "CLOCK"
+
+
+class Hypothesis(NamedTuple):
+    """One possibility.
+
+    Args:
+        name: Said to people.
+        kind: What it would mean.
+        discharge_share: Share of a discharge that reaches the meter.
+        charge_share: Share of a charge that reaches it.
+        shift: The meter's period is this many periods late (+) or early (-).
+    """
+
+    name: str
+    kind: Kind
+    discharge_share: float = 1.0
+    charge_share: float = 1.0
+    shift: int = 0
+
+
+HYPOTHESES = (
+    Hypothesis("honest", Kind.HONEST),
+    Hypothesis("no discharge arrives", Kind.FRAUD, 0.0),
+    Hypothesis("half of the discharge arrives", Kind.FRAUD, 0.5),
+    Hypothesis("three quarters of the discharge arrive", Kind.FRAUD, 0.75),
+    Hypothesis("another circuit or meter", Kind.FRAUD, 0.0, 0.0),
+    Hypothesis("the meter reads charging low", Kind.METER, 1.0, 0.6),
+    Hypothesis("the meter reads everything low", Kind.METER, 0.7, 0.7),
+    Hypothesis("the meter's clock is one period late", Kind.CLOCK, shift=1),
+    Hypothesis("the meter's clock is one period early", Kind.CLOCK, shift=-1),
+)
+COUNT = len(HYPOTHESES)
+NOTHING, HALF, OTHER_CIRCUIT, LATE, EARLY = 1, 2, 4, 7, 8
+FRAUDS = tuple(k for k, h in enumerate(HYPOTHESES) if h.kind is Kind.FRAUD)
+FULL_FRAUDS = (NOTHING, OTHER_CIRCUIT)
+FAULTS = tuple(k for k, h in enumerate(HYPOTHESES) if h.kind in (Kind.METER, Kind.CLOCK))
+_DISCHARGE_SHARES = tuple(h.discharge_share for h in HYPOTHESES)
+_CHARGE_SHARES = tuple(h.charge_share for h in HYPOTHESES)
+
+
+class Frame(NamedTuple):
+    """The scale on which one period's net is judged.
+
+    Args:
+        net_kwh: The net of the period.
+        zone_kwh: Linear zone of the asinh scale.
+        centre: The usual level, asinh units.
+        spread: Scale of the site's own residuals, asinh units.
+        width: The same, widened by the uncertainty of the cable's energy.
+    """
+
+    net_kwh: float
+    zone_kwh: float
+    centre: float
+    spread: float
+    width: float
+
+
+def frame_of(*, profile: BaseProfile, of: Bin, net_kwh: float, moved_kwh: float) -> Frame:
+    """Scale of a period in a bin; `moved_kwh` is the larger transfer that may be in it, >= 0."""
+    zone = profile.zone_kwh(of)
+    gain = GAIN_SPREAD * moved_kwh
+    level = of.level_kwh
+    width = sqrt(of.spread * of.spread + gain * gain / (level * level + zone * zone))
+    return Frame(net_kwh, zone, asinh(level / zone), of.spread, width)
+
+
+def shift_kwh(*, index: int, moved_kwh: float, before_kwh: float) -> float:
+    """How far a hypothesis says the meter moved in this period, kWh (EARLY is judged later)."""
+    if index == LATE:
+        return before_kwh
+    return moved_kwh * (_DISCHARGE_SHARES if moved_kwh < 0 else _CHARGE_SHARES)[index]
+
+
+def weigh(frame: Frame, moved_kwh: float, carried: float) -> tuple[float, float]:
+    """Judge one hypothesis by one net value.
+
+    Args:
+        frame: Scale of the period.
+        moved_kwh: How far the hypothesis says the meter moved.
+        carried: Its residual of the period before.
+
+    Returns:
+        Its residual now, and the improbability of it: density = 0.375 / width / sqrt(second). Only
+        ratios of the second matter, so that one logarithm weighs two hypotheses.
+    """
+    own_kwh = frame.net_kwh - moved_kwh
+    zone = frame.zone_kwh
+    residual = asinh(own_kwh / zone) - frame.centre
+    z = (residual - carry_over(carried=carried, spread=frame.spread)) / frame.width
+    q = 1.0 + 0.25 * z * z
+    q2 = q * q
+    return residual, q2 * q2 * q * (own_kwh * own_kwh + zone * zone)
+
+
+def weigh_censored(
+    frame: Frame, moved_kwh: float, carried: float, step_kwh: float
+) -> tuple[float, float]:
+    """The same for a discharge behind a meter without export register (`moved_kwh` < 0)."""
+    residual, improbability = weigh(frame, moved_kwh, carried)
+    seen = 0.375 / (frame.width * sqrt(improbability))
+    edge = asinh(-moved_kwh / frame.zone_kwh) - frame.centre
+    edge -= carry_over(carried=carried, spread=frame.spread)
+    unseen = _t4_below(edge / frame.width) * _floor_density(frame.net_kwh, step_kwh)
+    total = seen + unseen + TINY
+    share = seen / total
+    residual = share * residual + (1.0 - share) * CENSORED_CARRY * carried
+    return residual, (0.375 / (frame.width * total)) ** 2
+
+
+def evidence_between(other: float, honest: float, most: float, least: float) -> float:
+    """Nats by which a period favours another hypothesis over honesty, within [-least, most]."""
+    return max(-least, min(most, 0.5 * log(honest / other)))
+
+
+def _t4_below(z: float) -> float:
+    """Distribution function of Student's t with four degrees of freedom."""
+    r = z / sqrt(1.0 + 0.25 * z * z)
+    return 0.5 + 0.375 * r * (1.0 - r * r / 12.0)
+
+
+def _floor_density(net_kwh: float, step_kwh: float) -> float:
+    """Density (1/kWh) of the import shown while the site has a surplus."""
+    leak = LEAK_SHARE * exp(-step_kwh / LEAK_KWH)
+    if net_kwh < SILENT_STEPS * step_kwh:
+        return (1.0 - leak) / step_kwh
+    return leak * exp(-max(net_kwh - step_kwh, 0.0) / LEAK_KWH) / LEAK_KWH

@@ -1,0 +1,170 @@
+"""Evidence about one residual stream of a site: meter only, or meter minus HEMS.
+
+For every hypothesis a cumulative log-likelihood ratio against honesty is kept, floored at zero
+(CUSUM: a year of honesty does not buy a month of theft) and with bounded steps (one odd evening
+cannot convict), and a second, unfloored one for the current plug-in session, which confirms it.
+About 350 numbers, whatever the length of the history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import asinh
+
+from gridcord.metering.base_profile import BaseProfile, learned
+from gridcord.metering.hypotheses import (
+    COUNT,
+    EARLY,
+    Frame,
+    evidence_between,
+    frame_of,
+    shift_kwh,
+    weigh,
+    weigh_censored,
+)
+
+MOST_GAINED = 3.0  # nats that one period may add to a hypothesis ...
+MOST_LOST = 6.0  # ... and take from it
+MAX_SILENT = 0.10  # a bin that shows nothing more often teaches nothing without export register
+_ZEROS = (0.0,) * COUNT
+
+
+Pending = tuple[Frame, float, float]
+"""A period whose "the meter is early" is still to be judged: frame, honest value, carried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidualTrack:
+    """State of one stream.
+
+    Args:
+        profile: What is usual.
+        has_export: Whether a surplus is seen.
+        carried: Residual of the last period under each hypothesis, asinh units.
+        evidence: Nats for each hypothesis against honesty, >= 0.
+        confidence: Nats against each hypothesis in the current session, unfloored.
+        before_kwh: Transfer of the last period.
+        pending: The last period, as `Pending` has it; None after a gap.
+    """
+
+    profile: BaseProfile
+    has_export: bool
+    carried: tuple[float, ...] = _ZEROS
+    evidence: tuple[float, ...] = _ZEROS
+    confidence: tuple[float, ...] = _ZEROS
+    before_kwh: float = 0.0
+    pending: Pending | None = None
+
+
+def after_gap(*, track: ResidualTrack) -> ResidualTrack:
+    """A reading is missing: forget what was carried over, keep the evidence."""
+    return replace(track, carried=_ZEROS, before_kwh=0.0, pending=None)
+
+
+def advance(
+    *,
+    track: ResidualTrack,
+    index: int,
+    net_kwh: float,
+    moved_kwh: float,
+    new_session: bool = False,
+    learning: bool = False,
+) -> ResidualTrack:
+    """Take one period in.
+
+    Args:
+        track: The state before.
+        index: Which period of the day.
+        net_kwh: Net (minus what the HEMS saw).
+        moved_kwh: Transfer, + charge.
+        new_session: A plug-in session begins with this period.
+        learning: History before the first session: learn, judge nothing.
+    """
+    profile = track.profile
+    of, idle_kwh, before_kwh = profile.bins[index], profile.idle_kwh, track.before_kwh
+    idle = abs(moved_kwh) <= idle_kwh
+    carried, honest_carried = track.carried, track.carried[0]
+    confidence = _ZEROS if new_session else track.confidence
+    evidence = track.evidence
+    settled = idle and abs(before_kwh) <= idle_kwh and carried.count(honest_carried) == COUNT
+    moved_most = 0.0 if settled else max(abs(moved_kwh), abs(before_kwh))
+    frame = frame_of(profile=profile, of=of, net_kwh=net_kwh, moved_kwh=moved_most)
+    if settled or learning:
+        residual, honest = weigh(frame, moved_kwh, honest_carried)
+        residuals = (residual,) * COUNT
+        pending = None if learning or not track.has_export else (frame, honest, honest_carried)
+    else:
+        usable = track.has_export or of.silent <= MAX_SILENT
+        residuals, evidence, confidence, pending = _judged(
+            track, frame, moved_kwh, confidence, usable=usable
+        )
+        residual = asinh((net_kwh - moved_kwh) / frame.zone_kwh) - frame.centre
+        if idle:
+            residuals = (*residuals[:EARLY], residual)
+    if idle:
+        profile = learned(
+            profile=profile,
+            index=index,
+            net_kwh=net_kwh,
+            residual=residual,
+            carried=honest_carried,
+        )
+    return ResidualTrack(
+        profile=profile,
+        has_export=track.has_export,
+        carried=residuals,
+        evidence=evidence,
+        confidence=confidence,
+        before_kwh=moved_kwh,
+        pending=pending,
+    )
+
+
+_Judged = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], Pending | None]
+
+
+def _judged(
+    track: ResidualTrack,
+    frame: Frame,
+    moved_kwh: float,
+    confidence: tuple[float, ...],
+    *,
+    usable: bool,
+) -> _Judged:
+    """Residuals, evidence and confidence after a period that bears on the hypotheses."""
+    gains = [0.0] * COUNT
+    early_carried = track.carried[EARLY]
+    if track.pending is not None:
+        early_carried, gains[EARLY] = _early(track.pending, moved_kwh)
+    residuals, values = _weighed(track, frame, moved_kwh)
+    residuals[EARLY] = early_carried
+    honest = values[0]
+    if usable:
+        for k in range(1, EARLY):
+            gains[k] = evidence_between(values[k], honest, MOST_GAINED, MOST_LOST)
+    pending = (frame, honest, early_carried) if usable and track.has_export else None
+    evidence = tuple([max(0.0, u + d) for u, d in zip(track.evidence, gains, strict=True)])
+    against = tuple([r - d for r, d in zip(confidence, gains, strict=True)])
+    return tuple(residuals), evidence, against, pending
+
+
+def _weighed(
+    track: ResidualTrack, frame: Frame, moved_kwh: float
+) -> tuple[list[float], list[float]]:
+    """Residual and improbability of the period under every hypothesis but EARLY."""
+    residuals, values = [0.0] * COUNT, [1.0] * COUNT
+    idle_kwh, step_kwh = track.profile.idle_kwh, track.profile.step_kwh
+    for k in range(EARLY):
+        shift = shift_kwh(index=k, moved_kwh=moved_kwh, before_kwh=track.before_kwh)
+        if track.has_export or shift >= -idle_kwh:
+            residuals[k], values[k] = weigh(frame, shift, track.carried[k])
+        else:
+            residuals[k], values[k] = weigh_censored(frame, shift, track.carried[k], step_kwh)
+    return residuals, values
+
+
+def _early(pending: Pending, moved_kwh: float) -> tuple[float, float]:
+    """Residual and gain of "the meter is early": the last net held what is transferred now."""
+    frame, honest, carried = pending
+    residual, value = weigh(frame, moved_kwh, carried)
+    return residual, evidence_between(value, honest, MOST_GAINED, MOST_LOST)

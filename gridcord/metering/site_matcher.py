@@ -1,0 +1,286 @@
+"""The evidence rule: what all periods of a site together say.
+
+Two residual streams (meter only; meter minus HEMS where there is one) and the plain balance of a
+full HEMS give one finding. Evidence is about the site: it stays until later periods take it away or
+an active proof settles it. State is a plain value: keep an old one and replay from it when a
+reading is revised or comes late (`gridcord.metering.revision`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import asinh, exp, sinh
+
+from gridcord.metering.base_profile import BaseProfile, Bin, balanced_home, unknown_home
+from gridcord.metering.hems_balance import HemsBalance, checked
+from gridcord.metering.hypotheses import (
+    FAULTS,
+    FRAUDS,
+    FULL_FRAUDS,
+    HALF,
+    HYPOTHESES,
+    NOTHING,
+    OTHER_CIRCUIT,
+    Kind,
+)
+from gridcord.metering.matching import (
+    DAY_S,
+    Finding,
+    HemsCoverage,
+    Match,
+    MatchPolicy,
+    MeteredSite,
+    Reason,
+    SitePeriod,
+)
+from gridcord.metering.residual_track import ResidualTrack, advance, after_gap
+
+CALIBRATION = 0.6  # odds = exp(CALIBRATION * nats): periods are not quite independent
+MAX_NATS_SHOWN = 60.0  # odds beyond 1 : 10^15 are no figure anybody should read
+_UNDECIDED = Finding.UNDECIDED
+
+
+class OutOfOrder(ValueError):
+    """A period is not later than the last one: replay from an earlier state instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteMatcher:
+    """State of one site under the evidence rule, about 5 kB.
+
+    Args:
+        site: What is known of its instruments.
+        meter: The meter-only stream.
+        rest: The stream of meter minus HEMS; None without a HEMS or without export register.
+        balance: The plain balance of a full HEMS.
+        last_start_s: Start of the last period taken in; None before the first.
+        session: The last plug-in session seen.
+        asked_session: The session for which a too good HEMS was already questioned.
+    """
+
+    site: MeteredSite
+    meter: ResidualTrack
+    rest: ResidualTrack | None = None
+    balance: HemsBalance = field(default_factory=HemsBalance)
+    last_start_s: int | None = None
+    session: int | None = None
+    asked_session: int | None = None
+
+
+def unknown_site(*, site: MeteredSite) -> SiteMatcher:
+    """A site of which nothing was seen yet."""
+    with_hems = site.hems is not HemsCoverage.NONE and site.has_export
+    return SiteMatcher(
+        site=site,
+        meter=ResidualTrack(profile=unknown_home(site=site), has_export=site.has_export),
+        rest=ResidualTrack(profile=balanced_home(site=site), has_export=True)
+        if with_hems
+        else None,
+    )
+
+
+def observe(
+    *, matcher: SiteMatcher, observation: SitePeriod, policy: MatchPolicy, learning: bool = False
+) -> tuple[SiteMatcher, Match]:
+    """Take one period in and say what is known now.
+
+    Args:
+        matcher: The state before.
+        observation: The period; later than all before it. Periods left out count as gaps.
+        policy: How sure one has to be.
+        learning: History before the first session: learn, judge nothing.
+
+    Raises:
+        OutOfOrder: The period is not later than the last.
+    """
+    start_s, length_s = observation.period.start_s, matcher.site.length_s
+    before_s = matcher.last_start_s
+    if before_s is not None and start_s <= before_s:
+        message = f"period {start_s} does not follow {before_s}"
+        raise OutOfOrder(message)
+    if before_s is not None and start_s - before_s > length_s:
+        matcher = _skipped(matcher)
+    before = matcher
+    matcher = _taken_in(matcher, observation, learning=learning)
+    if learning:
+        return matcher, Match(finding=_UNDECIDED, reason=Reason.LEARNING)
+    matcher, finding, reason = _found(matcher, policy)
+    return matcher, _match(before, matcher, observation, finding, reason)
+
+
+def with_proof(*, matcher: SiteMatcher, accepted: bool, nats: float) -> SiteMatcher:
+    """Let the outcome of an active proof count.
+
+    Args:
+        matcher: The state before.
+        accepted: The pattern was seen by this meter (True) or was not (False).
+        nats: How strongly, log-likelihood ratio, >= 0.
+
+    Returns:
+        The state in which every fraud explanation has lost (or gained) that evidence.
+    """
+    sign = -1.0 if accepted else 1.0
+    shifts = [sign * nats if h.kind is Kind.FRAUD else 0.0 for h in HYPOTHESES]
+    rest = matcher.rest
+    return replace(
+        matcher,
+        meter=_shifted(matcher.meter, shifts),
+        rest=None if rest is None else _shifted(rest, shifts),
+        balance=replace(matcher.balance, broken=0) if accepted else matcher.balance,
+    )
+
+
+def _shifted(track: ResidualTrack, shifts: list[float]) -> ResidualTrack:
+    evidence = tuple(max(0.0, u + d) for u, d in zip(track.evidence, shifts, strict=True))
+    confidence = tuple(r - d for r, d in zip(track.confidence, shifts, strict=True))
+    return replace(track, evidence=evidence, confidence=confidence)
+
+
+def _skipped(matcher: SiteMatcher) -> SiteMatcher:
+    rest = matcher.rest
+    return replace(
+        matcher,
+        meter=after_gap(track=matcher.meter),
+        rest=None if rest is None else after_gap(track=rest),
+    )
+
+
+def _taken_in(matcher: SiteMatcher, observation: SitePeriod, *, learning: bool) -> SiteMatcher:
+    site, session = matcher.site, observation.session
+    new_session = session is not None and session != matcher.session
+    session = matcher.session if session is None else session
+    start_s = observation.period.start_s
+    net_wh, moved_wh = observation.net_wh(site=site), observation.transferred_wh
+    if net_wh is None or moved_wh is None:
+        return replace(_skipped(matcher), last_start_s=start_s, session=session)
+    index = start_s % DAY_S // site.length_s
+    net_kwh, moved_kwh = net_wh / 1000, moved_wh / 1000
+    meter = advance(
+        track=matcher.meter,
+        index=index,
+        net_kwh=net_kwh,
+        moved_kwh=moved_kwh,
+        new_session=new_session,
+        learning=learning,
+    )
+    rest, balance, consumption_wh = matcher.rest, matcher.balance, observation.consumption_wh
+    if rest is not None and consumption_wh is None:
+        rest = after_gap(track=rest)
+    elif rest is not None and consumption_wh is not None:
+        consumption_kwh = consumption_wh / 1000
+        rest = advance(
+            track=rest,
+            index=index,
+            net_kwh=net_kwh - consumption_kwh,
+            moved_kwh=moved_kwh,
+            new_session=new_session,
+            learning=learning,
+        )
+        if site.hems is HemsCoverage.FULL:
+            balance = checked(
+                balance=balance,
+                site=site,
+                net_kwh=net_kwh,
+                consumption_kwh=consumption_kwh,
+                moved_kwh=moved_kwh,
+            )
+    return SiteMatcher(
+        site=site,
+        meter=meter,
+        rest=rest,
+        balance=balance,
+        last_start_s=start_s,
+        session=session,
+        asked_session=matcher.asked_session,
+    )
+
+
+def _found(matcher: SiteMatcher, policy: MatchPolicy) -> tuple[SiteMatcher, Finding, Reason]:
+    track = matcher.rest or matcher.meter
+    fraud, fault = _best(track, _frauds(track)), _best(track, FAULTS)
+    against_honesty, against_instruments = track.evidence[fraud], track.evidence[fault]
+    if against_honesty > against_instruments:
+        if against_honesty >= policy.mismatch_nats:
+            return matcher, Finding.MISMATCH, Reason.NOT_ARRIVING
+        if matcher.balance.accuses:
+            return matcher, Finding.MISMATCH, Reason.BALANCE_BROKEN
+    if against_instruments >= policy.mismatch_nats:
+        clock = HYPOTHESES[fault].kind is Kind.CLOCK
+        return matcher, Finding.FAULT, Reason.CLOCK_FAULT if clock else Reason.METER_FAULT
+    if against_honesty >= policy.suspect_nats:
+        return matcher, Finding.SUSPECT, Reason.EVIDENCE_GROWS
+    if matcher.rest is not None and _hems_too_good(matcher, policy):
+        asked = replace(matcher, asked_session=matcher.session)
+        return asked, Finding.SUSPECT, Reason.HEMS_TOO_GOOD
+    if _confirmed(track, policy):
+        return matcher, Finding.MATCH, Reason.SESSION_CONFIRMED
+    return matcher, Finding.UNDECIDED, Reason.EVIDENCE_THIN
+
+
+def _frauds(track: ResidualTrack) -> tuple[int, ...]:
+    """Without an export register a partial loss looks like the surplus nobody sees."""
+    return FRAUDS if track.has_export else FULL_FRAUDS
+
+
+def _best(track: ResidualTrack, among: tuple[int, ...]) -> int:
+    return max(among, key=track.evidence.__getitem__)
+
+
+def _hems_too_good(matcher: SiteMatcher, policy: MatchPolicy) -> bool:
+    """The balance holds but the meter alone disagrees: host load, or a forged HEMS. Ask once."""
+    if matcher.asked_session == matcher.session:
+        return False
+    meter = matcher.meter
+    return meter.evidence[_best(meter, _frauds(meter))] >= policy.mismatch_nats
+
+
+def _confirmed(track: ResidualTrack, policy: MatchPolicy) -> bool:
+    against = track.confidence
+    if min(against[NOTHING], against[OTHER_CIRCUIT]) < policy.confirm_nats:
+        return False
+    return not track.has_export or against[HALF] >= policy.confirm_part_nats
+
+
+def _match(
+    before: SiteMatcher,
+    after: SiteMatcher,
+    observation: SitePeriod,
+    finding: Finding,
+    reason: Reason,
+) -> Match:
+    track = after.rest or after.meter
+    best = _best(track, FAULTS if finding is Finding.FAULT else _frauds(track))
+    nats = track.evidence[best]
+    expected_wh, observed_wh, uncertainty_wh = _change(before, observation)
+    return Match(
+        finding=finding,
+        reason=reason,
+        expected_change_wh=expected_wh,
+        observed_change_wh=observed_wh,
+        uncertainty_wh=uncertainty_wh,
+        evidence_nats=nats,
+        alternative=HYPOTHESES[best].name if nats > 0 else "",
+        odds=exp(min(MAX_NATS_SHOWN, CALIBRATION * nats)),
+    )
+
+
+def _change(
+    before: SiteMatcher, observation: SitePeriod
+) -> tuple[int | None, int | None, int | None]:
+    """Expected and observed change of the meter and the site's own scatter, Wh."""
+    net_wh, moved_wh = observation.net_wh(site=before.site), observation.transferred_wh
+    if net_wh is None or moved_wh is None:
+        return moved_wh, None, None
+    index = observation.period.start_s % DAY_S // before.site.length_s
+    track, consumption_wh = before.meter, 0
+    if before.rest is not None and observation.consumption_wh is not None:
+        track, consumption_wh = before.rest, observation.consumption_wh
+    of = track.profile.bins[index]
+    observed_wh = net_wh - consumption_wh - round(1000 * of.level_kwh)
+    return moved_wh, observed_wh, _scatter_wh(track.profile, of)
+
+
+def _scatter_wh(profile: BaseProfile, of: Bin) -> int:
+    zone = profile.zone_kwh(of)
+    centre = asinh(of.level_kwh / zone)
+    return round(500 * zone * (sinh(centre + of.spread) - sinh(centre - of.spread)))
