@@ -1,0 +1,36 @@
+"""What several levels of tests need: databases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer, binaries
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; where there is none the tests are skipped, but never in CI."""
+    folder = binaries()
+    if folder is None:
+        message = "PostgreSQL's server is not installed (Debian: apt-get install postgresql)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    server = PostgresServer(folder)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/manager.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url()
