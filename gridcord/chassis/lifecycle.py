@@ -1,0 +1,186 @@
+"""The life of a process: tasks under supervision, a graceful end, an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any
+
+import structlog
+
+from gridcord.chassis.clock import Clock, SystemClock
+from gridcord.chassis.retry import Backoff
+from gridcord.chassis.supervisor import READY, STOPPING, feed_watchdog, notify, watchdog_interval_s
+
+_PROVEN_S = 60.0  # a task that lived this long starts over with short pauses
+
+log = structlog.get_logger()
+
+
+class ExitCode(IntEnum):
+    """How a command or program ends."""
+
+    OK = 0
+    NEGATIVE = 1
+    """A command: the answer is no. A program: a task failed."""
+    USAGE = 2
+    """Arguments or settings cannot be used."""
+    UNAVAILABLE = 3
+    """Somebody who is needed does not answer."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+class OnFailure(Enum):
+    """What happens when a task that should run for ever ends or raises."""
+
+    RESTART = "restart"
+    """Run it again, after a pause that grows."""
+    STOP = "stop"
+    """Drain and end the process: without this task it would only pretend to work."""
+
+
+Run = Callable[[], Coroutine[Any, Any, None]]
+Drain = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """A task that runs as long as the process.
+
+    Args:
+        name: Noun of the glossary; appears in logs.
+        run: Starts it.
+        on_failure: What to do when it ends.
+    """
+
+    name: str
+    run: Run
+    on_failure: OnFailure
+
+
+class Lifecycle:
+    """Runs duties until SIGTERM, SIGINT, `stop()` or the failure of one that matters.
+
+    Then drains run in the order opposite to `on_drain`, then duties are cancelled. A second
+    signal cancels the drains too.
+
+    Args:
+        clock: Paces restarts.
+        grace_s: Real seconds for all drains together.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, grace_s: float = 30.0) -> None:
+        self._clock = clock or SystemClock()
+        self._grace_s = grace_s
+        self._duties: list[Duty] = []
+        self._drains: list[Drain] = []
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._exit_code = ExitCode.OK
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end has begun."""
+        return self._stop.is_set()
+
+    def add(self, name: str, run: Run, *, on_failure: OnFailure) -> None:
+        """Have a task run as long as the process does."""
+        self._duties.append(Duty(name=name, run=run, on_failure=on_failure))
+
+    def on_drain(self, drain: Drain) -> None:
+        """Have something finish gracefully before the tasks are cancelled; last in, first out."""
+        self._drains.append(drain)
+
+    def stop(self, exit_code: ExitCode = ExitCode.OK) -> None:
+        """Begin the end; the first caller's exit code counts."""
+        if not self.stopping:
+            self._exit_code = exit_code
+            self._stop.set()
+
+    async def run(self) -> ExitCode:
+        """Run until the end and say how it went."""
+        async with asyncio.TaskGroup() as tasks:
+            with self._signals():
+                running = [tasks.create_task(self._supervise(duty)) for duty in self._all_duties()]
+                notify(READY)
+                log.info("process.started", duties=[duty.name for duty in self._duties])
+                await self._stop.wait()
+                notify(STOPPING)
+                log.info("process.stopping")
+                await self._drain()
+            for task in running:
+                task.cancel()
+        log.info("process.stopped", exit_code=int(self._exit_code))
+        return self._exit_code
+
+    def _all_duties(self) -> list[Duty]:
+        if (interval_s := watchdog_interval_s()) is None:
+            return self._duties
+        real = SystemClock()
+        watchdog = Duty(
+            name="watchdog",
+            run=lambda: feed_watchdog(real, interval_s),
+            on_failure=OnFailure.STOP,
+        )
+        return [*self._duties, watchdog]
+
+    async def _supervise(self, duty: Duty) -> None:
+        backoff = Backoff(first_s=0.5, longest_s=30.0)
+        while True:
+            begin_s = self._clock.monotonic()
+            await self._attempt(duty)
+            if duty.on_failure is OnFailure.STOP or self.stopping:
+                self.stop(ExitCode.NEGATIVE)
+                return
+            if self._clock.monotonic() - begin_s >= _PROVEN_S:
+                backoff.reset()
+            await self._clock.sleep(backoff.next_s())
+
+    async def _attempt(self, duty: Duty) -> None:
+        try:
+            await duty.run()
+        except Exception:  # a bug of a task reaches the log, not the group
+            log.exception("task.failed", task=duty.name, then=duty.on_failure.value)
+        else:
+            log.error("task.ended", task=duty.name, then=duty.on_failure.value)
+
+    async def _drain(self) -> None:
+        drains = asyncio.ensure_future(self._drain_all())
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait(
+            {drains, hurry}, timeout=self._grace_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not drains.done():
+            log.warning("drain.abandoned")
+        for future in (drains, hurry):
+            future.cancel()
+        await asyncio.gather(drains, hurry, return_exceptions=True)
+
+    async def _drain_all(self) -> None:
+        for drain in reversed(self._drains):
+            try:
+                await drain()
+            except Exception:  # the next one deserves its chance
+                log.exception("drain.failed")
+
+    @contextmanager
+    def _signals(self) -> Any:
+        loop = asyncio.get_running_loop()
+        names = (signal.SIGTERM, signal.SIGINT)
+        for name in names:
+            loop.add_signal_handler(name, self._signalled)
+        try:
+            yield
+        finally:
+            for name in names:
+                loop.remove_signal_handler(name)
+
+    def _signalled(self) -> None:
+        if self.stopping:
+            self._hurry.set()
+        self.stop()

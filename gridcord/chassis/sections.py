@@ -1,0 +1,89 @@
+"""Tables of a settings file that several programs have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from gridcord.chassis.clock import Clock, ScaledClock, SystemClock
+from gridcord.chassis.credentials import TlsFiles
+from gridcord.chassis.settings import FilePath, Section
+
+
+class TlsSettings(Section):
+    """`[tls]`: who this process is. Secrets are named by path, never written here."""
+
+    certificate: FilePath
+    key: FilePath
+    roots: FilePath
+
+    def files(self) -> TlsFiles:
+        """For `gridcord.chassis.credentials`."""
+        return TlsFiles(certificate=self.certificate, key=self.key, roots=self.roots)
+
+
+class ListenSettings(Section):
+    """`[listen]`: where gRPC is served."""
+
+    address: str = Field(default="127.0.0.1:0", pattern=r".+:\d{1,5}")
+    ready_file: FilePath | None = None
+    reflection: bool = True
+    share_port: bool = False
+    notice_s: float = Field(default=0.0, ge=0)
+    grace_s: float = Field(default=10.0, ge=0)
+
+
+class RemoteSettings(Section):
+    """Where another program is: `[manager]`, `[market]`, `[utility]`."""
+
+    target: str = Field(pattern=r".+:\d{1,5}")
+    server_name: str | None = None
+    deadline_s: float = Field(default=10.0, gt=0)
+
+
+class DenyListSettings(Section):
+    """`[deny_list]`: peers that are refused; changes act within `interval_s`."""
+
+    file: FilePath | None = None
+    interval_s: float = Field(default=2.0, gt=0, le=10)
+
+
+class LogSettings(Section):
+    """`[log]`: what is written to standard error, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class MetricsSettings(Section):
+    """`[metrics]`: the HTTP port of `/metrics` and `/healthz`; None for none."""
+
+    address: str | None = Field(default=None, pattern=r".+:\d{1,5}")
+
+
+class ClockSettings(Section):
+    """`[clock]`: real time, unless a demonstration gives all its processes the same three values.
+
+    At the real instant `origin` the clock shows `simulated_origin` (`origin` itself if not given)
+    and runs `speed` times as fast from there.
+    """
+
+    speed: float = Field(default=1.0, gt=0)
+    origin: AwareDatetime | None = None
+    simulated_origin: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _origin_needed(self) -> ClockSettings:
+        if self.origin is None and (self.speed != 1.0 or self.simulated_origin is not None):
+            message = "a simulated clock needs origin, the real instant at which it starts"
+            raise ValueError(message)
+        return self
+
+    def clock(self) -> Clock:
+        """The clock these settings describe."""
+        if self.origin is None:
+            return SystemClock()
+        shown: datetime = self.simulated_origin or self.origin
+        return ScaledClock(self.speed, self.origin.timestamp(), shown.timestamp())
