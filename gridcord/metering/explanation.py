@@ -34,12 +34,10 @@ def explain(match: Match) -> str:
     """
     if match.expected_change_wh is None or match.observed_change_wh is None:
         return _WITHOUT_CHANGE.get(match.reason, _conclusion(match))
-    observed = _moved(match.observed_change_wh)
-    if match.expected_change_wh == 0:
-        text = f"nothing was transferred, the meter {observed}"
-    else:
-        text = f"the meter {_should_move(match.expected_change_wh)}, it {observed}"
-    text = f"{text} ± {(match.uncertainty_wh or 0) / 1000:.2f} kWh"
+    moved = (
+        f"the meter {_should_move(match.expected_change_wh)}, it {_moved(match.observed_change_wh)}"
+    )
+    text = f"{moved} ± {(match.uncertainty_wh or 0) / 1000:.2f} kWh"
     conclusion = _conclusion(match)
     return f"{text}; {conclusion}" if conclusion else text
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from math import asinh, exp, log, sqrt
 from typing import NamedTuple
 
-from gridcord.metering.base_profile import SILENT_STEPS, BaseProfile, Bin, carry_over
+from gridcord.metering.base_profile import SILENT_STEPS, Bin, carry_over
 
 GAIN_SPREAD = 0.03  # of the cable's energy as the meter sees it: wiring loss, gain, clock seconds
 LEAK_SHARE = 0.35  # of periods with a surplus that still show an import, at no register step
@@ -62,9 +62,8 @@ HYPOTHESES = (
 )
 COUNT = len(HYPOTHESES)
 NOTHING, HALF, OTHER_CIRCUIT, LATE, EARLY = 1, 2, 4, 7, 8
-FRAUDS = tuple(k for k, h in enumerate(HYPOTHESES) if h.kind is Kind.FRAUD)
-FULL_FRAUDS = (NOTHING, OTHER_CIRCUIT)
-FAULTS = tuple(k for k, h in enumerate(HYPOTHESES) if h.kind in (Kind.METER, Kind.CLOCK))
+FRAUDS = slice(1, 5)
+FAULTS = slice(5, 9)
 _DISCHARGE_SHARES = tuple(h.discharge_share for h in HYPOTHESES)
 _CHARGE_SHARES = tuple(h.charge_share for h in HYPOTHESES)
 
@@ -87,20 +86,21 @@ class Frame(NamedTuple):
     width: float
 
 
-def frame_of(*, profile: BaseProfile, of: Bin, net_kwh: float, moved_kwh: float) -> Frame:
+def frame_of(*, of: Bin, net_kwh: float, moved_kwh: float) -> Frame:
     """Scale of a period in a bin; `moved_kwh` is the larger transfer that may be in it, >= 0."""
-    zone = profile.zone_kwh(of)
-    gain = GAIN_SPREAD * moved_kwh
-    level = of.level_kwh
-    width = sqrt(of.spread * of.spread + gain * gain / (level * level + zone * zone))
-    return Frame(net_kwh, zone, asinh(level / zone), of.spread, width)
+    zone, spread, width = of.zone_kwh, of.spread, of.spread
+    if moved_kwh:
+        gain, level = GAIN_SPREAD * moved_kwh, of.level_kwh
+        width = sqrt(spread * spread + gain * gain / (level * level + zone * zone))
+    return Frame(net_kwh, zone, of.centre, spread, width)
 
 
-def shift_kwh(*, index: int, moved_kwh: float, before_kwh: float) -> float:
-    """How far a hypothesis says the meter moved in this period, kWh (EARLY is judged later)."""
-    if index == LATE:
-        return before_kwh
-    return moved_kwh * (_DISCHARGE_SHARES if moved_kwh < 0 else _CHARGE_SHARES)[index]
+def shifts_kwh(*, moved_kwh: float, before_kwh: float) -> list[float]:
+    """How far each hypothesis says the meter moved in this period, kWh (EARLY is judged later)."""
+    shares = _DISCHARGE_SHARES if moved_kwh < 0 else _CHARGE_SHARES
+    shifts = [moved_kwh * share for share in shares]
+    shifts[LATE] = before_kwh
+    return shifts
 
 
 def weigh(frame: Frame, moved_kwh: float, carried: float) -> tuple[float, float]:
@@ -115,10 +115,10 @@ def weigh(frame: Frame, moved_kwh: float, carried: float) -> tuple[float, float]
         Its residual now, and the improbability of it: density = 0.375 / width / sqrt(second). Only
         ratios of the second matter, so that one logarithm weighs two hypotheses.
     """
-    own_kwh = frame.net_kwh - moved_kwh
-    zone = frame.zone_kwh
-    residual = asinh(own_kwh / zone) - frame.centre
-    z = (residual - carry_over(carried=carried, spread=frame.spread)) / frame.width
+    net_kwh, zone, centre, spread, width = frame
+    own_kwh = net_kwh - moved_kwh
+    residual = asinh(own_kwh / zone) - centre
+    z = (residual - carry_over(carried, spread)) / width
     q = 1.0 + 0.25 * z * z
     q2 = q * q
     return residual, q2 * q2 * q * (own_kwh * own_kwh + zone * zone)
@@ -131,7 +131,7 @@ def weigh_censored(
     residual, improbability = weigh(frame, moved_kwh, carried)
     seen = 0.375 / (frame.width * sqrt(improbability))
     edge = asinh(-moved_kwh / frame.zone_kwh) - frame.centre
-    edge -= carry_over(carried=carried, spread=frame.spread)
+    edge -= carry_over(carried, frame.spread)
     unseen = _t4_below(edge / frame.width) * _floor_density(frame.net_kwh, step_kwh)
     total = seen + unseen + TINY
     share = seen / total
@@ -141,7 +141,10 @@ def weigh_censored(
 
 def evidence_between(other: float, honest: float, most: float, least: float) -> float:
     """Nats by which a period favours another hypothesis over honesty, within [-least, most]."""
-    return max(-least, min(most, 0.5 * log(honest / other)))
+    nats = 0.5 * log(honest / other)
+    if nats > most:
+        return most
+    return -least if nats < -least else nats
 
 
 def _t4_below(z: float) -> float:

@@ -9,16 +9,16 @@ About 350 numbers, whatever the length of the history.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import asinh
+from math import asinh, inf
 
-from gridcord.metering.base_profile import BaseProfile, learned
+from gridcord.metering.base_profile import Bin, Scale, learned
 from gridcord.metering.hypotheses import (
     COUNT,
     EARLY,
     Frame,
     evidence_between,
     frame_of,
-    shift_kwh,
+    shifts_kwh,
     weigh,
     weigh_censored,
 )
@@ -38,7 +38,8 @@ class ResidualTrack:
     """State of one stream.
 
     Args:
-        profile: What is usual.
+        scale: What does not change at the site.
+        bins: What is usual, one bin per period of the UTC day.
         has_export: Whether a surplus is seen.
         carried: Residual of the last period under each hypothesis, asinh units.
         evidence: Nats for each hypothesis against honesty, >= 0.
@@ -47,7 +48,8 @@ class ResidualTrack:
         pending: The last period, as `Pending` has it; None after a gap.
     """
 
-    profile: BaseProfile
+    scale: Scale
+    bins: tuple[Bin, ...]
     has_export: bool
     carried: tuple[float, ...] = _ZEROS
     evidence: tuple[float, ...] = _ZEROS
@@ -80,15 +82,15 @@ def advance(
         new_session: A plug-in session begins with this period.
         learning: History before the first session: learn, judge nothing.
     """
-    profile = track.profile
-    of, idle_kwh, before_kwh = profile.bins[index], profile.idle_kwh, track.before_kwh
+    bins, idle_kwh, before_kwh = track.bins, track.scale.idle_kwh, track.before_kwh
+    of = bins[index]
     idle = abs(moved_kwh) <= idle_kwh
     carried, honest_carried = track.carried, track.carried[0]
     confidence = _ZEROS if new_session else track.confidence
     evidence = track.evidence
     settled = idle and abs(before_kwh) <= idle_kwh and carried.count(honest_carried) == COUNT
     moved_most = 0.0 if settled else max(abs(moved_kwh), abs(before_kwh))
-    frame = frame_of(profile=profile, of=of, net_kwh=net_kwh, moved_kwh=moved_most)
+    frame = frame_of(of=of, net_kwh=net_kwh, moved_kwh=moved_most)
     if settled or learning:
         residual, honest = weigh(frame, moved_kwh, honest_carried)
         residuals = (residual,) * COUNT
@@ -102,15 +104,17 @@ def advance(
         if idle:
             residuals = (*residuals[:EARLY], residual)
     if idle:
-        profile = learned(
-            profile=profile,
+        bins = learned(
+            bins=bins,
+            scale=track.scale,
             index=index,
             net_kwh=net_kwh,
             residual=residual,
             carried=honest_carried,
         )
     return ResidualTrack(
-        profile=profile,
+        scale=track.scale,
+        bins=bins,
         has_export=track.has_export,
         carried=residuals,
         evidence=evidence,
@@ -153,13 +157,14 @@ def _weighed(
 ) -> tuple[list[float], list[float]]:
     """Residual and improbability of the period under every hypothesis but EARLY."""
     residuals, values = [0.0] * COUNT, [1.0] * COUNT
-    idle_kwh, step_kwh = track.profile.idle_kwh, track.profile.step_kwh
+    shifts = shifts_kwh(moved_kwh=moved_kwh, before_kwh=track.before_kwh)
+    floor_kwh = -inf if track.has_export else -track.scale.idle_kwh
     for k in range(EARLY):
-        shift = shift_kwh(index=k, moved_kwh=moved_kwh, before_kwh=track.before_kwh)
-        if track.has_export or shift >= -idle_kwh:
-            residuals[k], values[k] = weigh(frame, shift, track.carried[k])
+        shift, carried = shifts[k], track.carried[k]
+        if shift >= floor_kwh:
+            residuals[k], values[k] = weigh(frame, shift, carried)
         else:
-            residuals[k], values[k] = weigh_censored(frame, shift, track.carried[k], step_kwh)
+            residuals[k], values[k] = weigh_censored(frame, shift, carried, track.scale.step_kwh)
     return residuals, values
 
 

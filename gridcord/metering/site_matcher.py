@@ -9,14 +9,13 @@ reading is revised or comes late (`gridcord.metering.revision`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import asinh, exp, sinh
+from math import exp
 
-from gridcord.metering.base_profile import BaseProfile, Bin, balanced_home, unknown_home
+from gridcord.metering.base_profile import balanced_home, scale_of, unknown_home
 from gridcord.metering.hems_balance import HemsBalance, checked
 from gridcord.metering.hypotheses import (
     FAULTS,
     FRAUDS,
-    FULL_FRAUDS,
     HALF,
     HYPOTHESES,
     NOTHING,
@@ -69,14 +68,12 @@ class SiteMatcher:
 
 def unknown_site(*, site: MeteredSite) -> SiteMatcher:
     """A site of which nothing was seen yet."""
-    with_hems = site.hems is not HemsCoverage.NONE and site.has_export
-    return SiteMatcher(
-        site=site,
-        meter=ResidualTrack(profile=unknown_home(site=site), has_export=site.has_export),
-        rest=ResidualTrack(profile=balanced_home(site=site), has_export=True)
-        if with_hems
-        else None,
-    )
+    scale = scale_of(site=site)
+    meter = ResidualTrack(scale=scale, bins=unknown_home(site=site), has_export=site.has_export)
+    if site.hems is HemsCoverage.NONE or not site.has_export:
+        return SiteMatcher(site=site, meter=meter)
+    rest = ResidualTrack(scale=scale, bins=balanced_home(site=site), has_export=True)
+    return SiteMatcher(site=site, meter=meter, rest=rest)
 
 
 def observe(
@@ -197,17 +194,16 @@ def _taken_in(matcher: SiteMatcher, observation: SitePeriod, *, learning: bool) 
 
 def _found(matcher: SiteMatcher, policy: MatchPolicy) -> tuple[SiteMatcher, Finding, Reason]:
     track = matcher.rest or matcher.meter
-    fraud, fault = _best(track, _frauds(track)), _best(track, FAULTS)
-    against_honesty, against_instruments = track.evidence[fraud], track.evidence[fault]
-    if against_honesty > against_instruments:
-        if against_honesty >= policy.mismatch_nats:
+    fraud, fault = _against_honesty(track), max(track.evidence[FAULTS])
+    if fraud > fault:
+        if fraud >= policy.mismatch_nats:
             return matcher, Finding.MISMATCH, Reason.NOT_ARRIVING
         if matcher.balance.accuses:
             return matcher, Finding.MISMATCH, Reason.BALANCE_BROKEN
-    if against_instruments >= policy.mismatch_nats:
-        clock = HYPOTHESES[fault].kind is Kind.CLOCK
+    if fault >= policy.mismatch_nats:
+        clock = HYPOTHESES[track.evidence.index(fault)].kind is Kind.CLOCK
         return matcher, Finding.FAULT, Reason.CLOCK_FAULT if clock else Reason.METER_FAULT
-    if against_honesty >= policy.suspect_nats:
+    if fraud >= policy.suspect_nats:
         return matcher, Finding.SUSPECT, Reason.EVIDENCE_GROWS
     if matcher.rest is not None and _hems_too_good(matcher, policy):
         asked = replace(matcher, asked_session=matcher.session)
@@ -217,21 +213,23 @@ def _found(matcher: SiteMatcher, policy: MatchPolicy) -> tuple[SiteMatcher, Find
     return matcher, Finding.UNDECIDED, Reason.EVIDENCE_THIN
 
 
-def _frauds(track: ResidualTrack) -> tuple[int, ...]:
-    """Without an export register a partial loss looks like the surplus nobody sees."""
-    return FRAUDS if track.has_export else FULL_FRAUDS
+def _against_honesty(track: ResidualTrack) -> float:
+    """Evidence of the best fraud explanation, nats.
 
-
-def _best(track: ResidualTrack, among: tuple[int, ...]) -> int:
-    return max(among, key=track.evidence.__getitem__)
+    Without an export register a partial loss looks like the surplus nobody sees, so only full
+    losses count.
+    """
+    evidence = track.evidence
+    if track.has_export:
+        return max(evidence[FRAUDS])
+    return max(evidence[NOTHING], evidence[OTHER_CIRCUIT])
 
 
 def _hems_too_good(matcher: SiteMatcher, policy: MatchPolicy) -> bool:
     """The balance holds but the meter alone disagrees: host load, or a forged HEMS. Ask once."""
     if matcher.asked_session == matcher.session:
         return False
-    meter = matcher.meter
-    return meter.evidence[_best(meter, _frauds(meter))] >= policy.mismatch_nats
+    return _against_honesty(matcher.meter) >= policy.mismatch_nats
 
 
 def _confirmed(track: ResidualTrack, policy: MatchPolicy) -> bool:
@@ -249,8 +247,7 @@ def _match(
     reason: Reason,
 ) -> Match:
     track = after.rest or after.meter
-    best = _best(track, FAULTS if finding is Finding.FAULT else _frauds(track))
-    nats = track.evidence[best]
+    nats = max(track.evidence[FAULTS]) if finding is Finding.FAULT else _against_honesty(track)
     expected_wh, observed_wh, uncertainty_wh = _change(before, observation)
     return Match(
         finding=finding,
@@ -259,8 +256,8 @@ def _match(
         observed_change_wh=observed_wh,
         uncertainty_wh=uncertainty_wh,
         evidence_nats=nats,
-        alternative=HYPOTHESES[best].name if nats > 0 else "",
-        odds=exp(min(MAX_NATS_SHOWN, CALIBRATION * nats)),
+        alternative=HYPOTHESES[track.evidence.index(nats)].name if nats else "",
+        odds=exp(min(MAX_NATS_SHOWN, CALIBRATION * nats)) if nats else 1.0,
     )
 
 
@@ -269,18 +266,12 @@ def _change(
 ) -> tuple[int | None, int | None, int | None]:
     """Expected and observed change of the meter and the site's own scatter, Wh."""
     net_wh, moved_wh = observation.net_wh(site=before.site), observation.transferred_wh
-    if net_wh is None or moved_wh is None:
+    if net_wh is None or not moved_wh:
         return moved_wh, None, None
     index = observation.period.start_s % DAY_S // before.site.length_s
     track, consumption_wh = before.meter, 0
     if before.rest is not None and observation.consumption_wh is not None:
         track, consumption_wh = before.rest, observation.consumption_wh
-    of = track.profile.bins[index]
+    of = track.bins[index]
     observed_wh = net_wh - consumption_wh - round(1000 * of.level_kwh)
-    return moved_wh, observed_wh, _scatter_wh(track.profile, of)
-
-
-def _scatter_wh(profile: BaseProfile, of: Bin) -> int:
-    zone = profile.zone_kwh(of)
-    centre = asinh(of.level_kwh / zone)
-    return round(500 * zone * (sinh(centre + of.spread) - sinh(centre - of.spread)))
+    return moved_wh, observed_wh, round(1000 * of.scatter_kwh)
