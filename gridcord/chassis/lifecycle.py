@@ -7,32 +7,19 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Any
 
 import structlog
 
 from gridcord.chassis.clock import Clock, SystemClock
+from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.retry import Backoff
 from gridcord.chassis.supervisor import READY, STOPPING, feed_watchdog, notify, watchdog_interval_s
 
 _PROVEN_S = 60.0  # a task that lived this long starts over with short pauses
 
 log = structlog.get_logger()
-
-
-class ExitCode(IntEnum):
-    """How a command or program ends."""
-
-    OK = 0
-    NEGATIVE = 1
-    """A command: the answer is no. A program: a task failed."""
-    USAGE = 2
-    """Arguments or settings cannot be used."""
-    UNAVAILABLE = 3
-    """Somebody who is needed does not answer."""
-    INTERRUPTED = 130
-    """Ctrl-C."""
 
 
 class OnFailure(Enum):

@@ -1,0 +1,162 @@
+"""The `gridcord` command.
+
+Exit codes: 0 yes or done, 1 the answer is no, 2 arguments or files cannot be used, 3 somebody who
+is needed does not answer, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from gridcord import __version__
+from gridcord.chassis.exit_codes import ExitCode
+from gridcord.cli.ending import CommandError
+
+GROUP = "gridcord.commands"  # entry points of commands that other packages bring
+
+
+class Mounted(NamedTuple):
+    """A group of commands that is imported when it is used.
+
+    Args:
+        target: "module:attribute" of a `typer.Typer`.
+        summary: For the list of commands.
+    """
+
+    target: str
+    summary: str
+
+
+_COMPLETION = ("install_completion", "show_completion")  # of the whole command, not of a part
+
+COMMANDS: Mapping[str, Mounted] = {
+    "ca": Mounted("gridcord.cli.ca:app", "Certificates for development and tests."),
+    "config": Mounted("gridcord.cli.config:app", "Check and show settings of a program."),
+    "match": Mounted("gridcord.cli.match:app", "Match a cable's energy with its house's meter."),
+}
+
+
+class Mount(TyperGroup):
+    """Knows its commands by name and imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, our own first; those whose module is absent are left out."""
+        ours = [name for name, command in COMMANDS.items() if _present(command)]
+        return [*ours, *sorted(set(_others()) - set(COMMANDS))]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that knows its summary, for lists and suggestions."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        summary = COMMANDS[cmd_name].summary if cmd_name in COMMANDS else _others()[cmd_name].value
+        return TyperCommand(name=cmd_name, help=summary)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, imported now."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found and _load(str(name)), rest
+
+
+app = typer.Typer(
+    cls=Mount,
+    name="gridcord",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Electric cars feed the grid from any ordinary outlet.",
+    epilog="Exit codes: 0 yes or done, 1 no, 2 arguments or files, 3 nobody answers, 130 Ctrl-C.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gridcord {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say it.")
+    ] = False,
+) -> None:
+    """Electric cars feed the grid from any ordinary outlet."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: None for those of the process.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        app(args=arguments, prog_name="gridcord")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else ExitCode.OK
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except CommandError as error:
+        return _say(str(error), error.exit_code)
+    except Exception as error:
+        if (failure := _failure_of(error)) is None:
+            raise
+        return _say(*failure)
+    return ExitCode.OK
+
+
+def _say(message: str, exit_code: ExitCode) -> ExitCode:
+    sys.stderr.write(f"gridcord: {message}\n")
+    return exit_code
+
+
+def _failure_of(error: Exception) -> tuple[str, ExitCode] | None:
+    """What a failed call means to the user; None when it was no call that failed."""
+    if "grpc" not in sys.modules:
+        return None
+    import grpc
+
+    from gridcord.chassis.failures import Failure, failure_of
+
+    if isinstance(error, grpc.aio.AioRpcError):
+        error = failure_of(error)
+    if not isinstance(error, Failure):
+        return None
+    absent = error.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    exit_code = ExitCode.UNAVAILABLE if absent else ExitCode.NEGATIVE
+    return f"{error.reason}: {error.message}", exit_code
+
+
+def _load(name: str) -> Any:
+    target = COMMANDS[name].target if name in COMMANDS else _others()[name].value
+    module, _, attribute = target.partition(":")
+    try:
+        mounted = getattr(import_module(module), attribute)
+    except ImportError as error:
+        message = f"the command {name} is not complete on this machine: {error}"
+        raise CommandError(message) from error
+    command = typer.main.get_command(mounted)
+    command.name = name
+    command.params = [each for each in command.params if each.name not in _COMPLETION]
+    return command
+
+
+def _present(command: Mounted) -> bool:
+    return find_spec(command.target.partition(":")[0]) is not None
+
+
+def _others() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
