@@ -8,6 +8,7 @@ net by -0.75 kWh.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -92,6 +93,19 @@ class SitePeriod:
         if self.import_wh is None or not site.has_export:
             return self.import_wh
         return None if self.export_wh is None else self.import_wh - self.export_wh
+
+
+def sum_of_cables(transfers_wh: Iterable[int | None], /) -> int | None:
+    """What all cables of a site moved together, Wh; None when one of them is not known.
+
+    One meter sees the sum, so only the sum can be matched: a missing part makes the period a gap.
+    """
+    total_wh = 0
+    for transferred_wh in transfers_wh:
+        if transferred_wh is None:
+            return None
+        total_wh += transferred_wh
+    return total_wh
 
 
 class Finding(StrEnum):
