@@ -18,18 +18,12 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from manager.ports import StoreFull, StoreUnavailable
+
 T = TypeVar("T")
 
 READERS = 4
 BUSY_TIMEOUT_MS = 30_000
-
-
-class StoreFull(Exception):
-    """The database cannot take more: nothing of the transaction was stored."""
-
-
-class StoreUnavailable(Exception):
-    """The database does not answer: nothing of the transaction is known to be stored."""
 
 
 class Database:

@@ -67,15 +67,15 @@ class FollowerRow(Row, table=True):
 
 
 class CableRow(Row, table=True):
-    """A cable: fence, current lineage, signing key."""
+    """A cable: fence, take-overs, suspicion, signing key."""
 
     __tablename__ = "cable"
     cable_id: str = Field(sa_column=_id(key=True))
     fence: int = Field(sa_column=_big())
-    journal_epoch: int = Field(sa_column=_big())
+    boot_id: str = Field(sa_column=_id())
+    takeovers: str = Field(sa_column=_text())  # JSON list of instants
+    clone_suspected: bool = False
     signing_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    takeovers: str = Field(sa_column=_text())  # JSON list of times of recent take-overs
-    clone_suspected_s: int | None = Field(sa_column=_big(null=True))
     first_seen_s: int = Field(sa_column=_big())
 
 
@@ -86,7 +86,17 @@ class JournalRow(Row, table=True):
     cable_id: str = Field(sa_column=_id(key=True))
     journal_epoch: int = Field(sa_column=_key())
     committed_sequence: int = Field(sa_column=_big())
-    first_seen_s: int = Field(sa_column=_big())
+    used_fence: int = Field(sa_column=_big())  # of the last session that brought it
+
+
+class LostEntriesRow(Row, table=True):
+    """Numbers that a cable declared lost, both ends included."""
+
+    __tablename__ = "lost_entries"
+    cable_id: str = Field(sa_column=_id(key=True))
+    journal_epoch: int = Field(sa_column=_key())
+    first_sequence: int = Field(sa_column=_key())
+    last_sequence: int = Field(sa_column=_big())
 
 
 class EntryRow(Row, table=True):

@@ -34,10 +34,10 @@ def upgrade() -> None:
         "cable",
         sa.Column("cable_id", sa.String(length=128), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("journal_epoch", sa.BigInteger(), nullable=False),
-        sa.Column("signing_key", sa.LargeBinary(), nullable=False),
+        sa.Column("boot_id", sa.String(length=128), nullable=False),
         sa.Column("takeovers", sa.Text(), nullable=False),
-        sa.Column("clone_suspected_s", sa.BigInteger(), nullable=True),
+        sa.Column("clone_suspected", sa.Boolean(), nullable=False),
+        sa.Column("signing_key", sa.LargeBinary(), nullable=False),
         sa.Column("first_seen_s", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("cable_id", name=op.f("pk_cable")),
     )
@@ -118,7 +118,7 @@ def upgrade() -> None:
         sa.Column("cable_id", sa.String(length=128), nullable=False),
         sa.Column("journal_epoch", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("committed_sequence", sa.BigInteger(), nullable=False),
-        sa.Column("first_seen_s", sa.BigInteger(), nullable=False),
+        sa.Column("used_fence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("cable_id", "journal_epoch", name=op.f("pk_journal")),
     )
     op.create_table(
@@ -128,6 +128,16 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("expire_s", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
+    )
+    op.create_table(
+        "lost_entries",
+        sa.Column("cable_id", sa.String(length=128), nullable=False),
+        sa.Column("journal_epoch", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("first_sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("last_sequence", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "cable_id", "journal_epoch", "first_sequence", name=op.f("pk_lost_entries")
+        ),
     )
     op.create_table(
         "notice",
@@ -343,6 +353,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_notice_driver_id_notice_number"))
 
     op.drop_table("notice")
+    op.drop_table("lost_entries")
     op.drop_table("lease")
     op.drop_table("journal")
     op.drop_table("follower")

@@ -1,0 +1,95 @@
+"""What the use cases need of the outside: stores, the fleet, the utility, the market.
+
+Every method of a store is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gridcord.metering.records import AssetLoading
+from gridcord.session.manager import Folded, Offer
+from gridcord.session.opening import CableCursor, Opening
+from manager.domain.cable_session import CableIntroduction
+from manager.domain.site_block import SiteBlock
+
+
+class StoreFull(Exception):
+    """The store cannot take more: nothing of the transaction was stored."""
+
+
+class StoreUnavailable(Exception):
+    """The store does not answer: nothing of the transaction is known to be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEntry:
+    """An entry as it arrived, with what the log is sorted by.
+
+    Args:
+        offer: For the decision.
+        kind: TRANSFER, OBSERVATION, EVENT, PROOF, UNKNOWN.
+        period_start_s: Of the period it is about; 0 when it is about none.
+        body: As it was signed.
+        signature: As it came.
+    """
+
+    offer: Offer
+    kind: str
+    period_start_s: int
+    body: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSession:
+    """A session that is stored.
+
+    Args:
+        opening: What was decided.
+        cursor: Of the cable, as stored.
+    """
+
+    opening: Opening
+    cursor: CableCursor
+
+
+class Journals(Protocol):
+    """The entry log, cables' cursors and sessions."""
+
+    async def open(
+        self, introduction: CableIntroduction, *, previous_alive: bool, now_s: int
+    ) -> OpenedSession:
+        """Open a session: fence off the ones before, note findings in the audit log."""
+        ...
+
+    async def close(self, cable_id: str, fence: int, *, reason: str, now_s: int) -> None:
+        """Note that a session ended; nothing happens when it did before."""
+        ...
+
+    async def commit(self, entries: Sequence[ReceivedEntry], *, now_s: int) -> Folded:
+        """Decide on a batch and make it durable; acknowledge after this returned."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSituation:
+    """What limits sites now.
+
+    Args:
+        blocks: Those in force, by site.
+        loadings: Of the equipment above, by site.
+    """
+
+    blocks: Mapping[str, Sequence[SiteBlock]]
+    loadings: Mapping[str, Sequence[AssetLoading]]
+
+
+class SiteRules(Protocol):
+    """What limits sites, from the store."""
+
+    async def situation(self, site_ids: Sequence[str]) -> SiteSituation:
+        """What limits these sites now."""
+        ...
