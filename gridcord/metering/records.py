@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gridcord.metering.reading import ClockState, ReadingQuality, SiteReading
-from gridcord.metering.verdict import Match
+from gridcord.metering.verdict import StatedMatch
 from gridcord.units import Period, Position
 
 
@@ -95,7 +95,7 @@ class SiteObservation:
     site_id: str
     readings: tuple[SiteReading, ...]
     transferred_wh: int
-    match: Match
+    match: StatedMatch
 
 
 class CableEventKind(StrEnum):

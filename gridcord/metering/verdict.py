@@ -1,15 +1,17 @@
-"""The result of a match: what the cable and the manager conclude of a period, and why."""
+"""A match as it is told to others: by a cable in its journal, by the manager to its clients."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gridcord.metering.explanation import explain
+from gridcord.metering.matching import Finding, Match
 from gridcord.metering.reading import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """A verdict with what it rests on (patent S816, determination units 302 and 252).
+class StatedMatch:
+    """A match as somebody stated it (patent S816, determination units 302 and 252).
 
     Args:
         verdict: The verdict.
@@ -33,3 +35,18 @@ class Match:
     evidence_nats: float | None = None
     suspect: bool = False
     fault: bool = False
+
+
+def stated(match: Match) -> StatedMatch:
+    """State a match, with its sentence."""
+    return StatedMatch(
+        verdict=match.verdict,
+        reason=match.reason.value,
+        sentence=explain(match),
+        expected_change_wh=match.expected_change_wh,
+        observed_change_wh=match.observed_change_wh,
+        uncertainty_wh=match.uncertainty_wh,
+        evidence_nats=match.evidence_nats,
+        suspect=match.finding is Finding.SUSPECT,
+        fault=match.finding is Finding.FAULT,
+    )

@@ -16,7 +16,7 @@ from gridcord.metering.reading import (
     Verdict,
 )
 from gridcord.metering.records import AssetLoading
-from gridcord.metering.verdict import Match
+from gridcord.metering.verdict import StatedMatch
 from gridcord.wire.values import (
     WireError,
     period_from_proto,
@@ -156,7 +156,7 @@ def reading_from_proto(message: types_pb2.SiteReading, *, field: str = "reading"
     )
 
 
-def match_to_proto(match: Match) -> types_pb2.Match:
+def match_to_proto(match: StatedMatch) -> types_pb2.Match:
     """The message of a match."""
     return types_pb2.Match(
         verdict=verdict_to_proto(match.verdict),
@@ -171,7 +171,7 @@ def match_to_proto(match: Match) -> types_pb2.Match:
     )
 
 
-def match_from_proto(message: types_pb2.Match, *, field: str = "match") -> Match:
+def match_from_proto(message: types_pb2.Match, *, field: str = "match") -> StatedMatch:
     """A match; WireError for evidence that is not finite or texts without end."""
     evidence = message.evidence_nats if message.HasField("evidence_nats") else None
     if evidence is not None and not math.isfinite(evidence):
@@ -180,7 +180,7 @@ def match_from_proto(message: types_pb2.Match, *, field: str = "match") -> Match
     if len(message.sentence) > MAX_TEXT or len(message.reason) > 64:
         text = f"{field}: text too long"
         raise WireError(text)
-    return Match(
+    return StatedMatch(
         verdict=verdict_from_proto(message.verdict),
         reason=message.reason,
         sentence=message.sentence,

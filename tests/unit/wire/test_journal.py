@@ -23,7 +23,7 @@ from gridcord.metering.records import (
     SiteObservation,
     TransferRecord,
 )
-from gridcord.metering.verdict import Match
+from gridcord.metering.verdict import StatedMatch
 from gridcord.units import Period, Position, SiteId
 from gridcord.wire.journal import entry_from_bytes, entry_to_bytes
 from gridcord.wire.values import WireError
@@ -44,7 +44,7 @@ positions = st.builds(
     st.none() | st.integers(1_600_000_000, 1_700_000_000).map(float),
 )
 matches = st.builds(
-    Match,
+    StatedMatch,
     verdict=st.sampled_from(Verdict),
     reason=st.sampled_from(["NO_READING", "BALANCE_HOLDS"]),
     sentence=st.text(max_size=80),

@@ -1,0 +1,101 @@
+"""The manager's settings: one TOML file, every key with a default that works."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from gridcord.chassis.program import ServerSettings
+from gridcord.chassis.sections import RemoteSettings
+from gridcord.chassis.settings import FilePath, Section
+from gridcord.metering.reading import Permission
+
+
+class DatabaseSettings(Section):
+    """`[database]`: SQLite beside the settings file, or PostgreSQL by its address."""
+
+    file: FilePath | None = None
+    url: str | None = Field(default=None, pattern=r"postgresql\+psycopg://.+")
+    migrate: bool = True
+
+
+class SessionSettings(Section):
+    """`[session]`: how long the manager's word holds, and how many entries may wait."""
+
+    lease_s: float = Field(default=90.0, gt=0, le=86_400)
+    look_s: float = Field(default=1.0, gt=0)
+    telemetry_interval_s: float = Field(default=5.0, gt=0)
+    setpoint_lease_s: float = Field(default=30.0, gt=0)
+    most_pending_entries: int = Field(default=20_000, ge=1)
+    takeovers: int = Field(default=3, ge=1)
+    takeovers_within_s: float = Field(default=600.0, gt=0)
+
+
+class PermissionSettings(Section):
+    """`[permission]`: what is withheld, and from whom."""
+
+    unidentified: Permission = Permission.CHARGE_ONLY
+    clone_suspected: Permission = Permission.CHARGE_ONLY
+    mismatched: Permission = Permission.NONE
+    location_mismatched: Permission = Permission.NONE
+    loading_limit_percent: float = Field(default=100.0, gt=0)
+    loading_release_percent: float = Field(default=95.0, gt=0)
+    charge_to_percent: float = Field(default=50.0, ge=0, le=100)
+    block_expires_days: float | None = Field(default=None, gt=0)
+    block_review_days: float | None = Field(default=30.0, gt=0)
+
+
+class MatchSettings(Section):
+    """`[match]`: how the manager decides whether a site's meter saw what cables measured."""
+
+    rule: str = Field(default="evidence", pattern="evidence|patent")
+    tolerance_wh: int = Field(default=200, ge=0)
+    reading_grace_s: float = Field(default=900.0, ge=0)
+    history_days: int = Field(default=28, ge=0, le=365)
+    sample_matched: float = Field(default=0.05, ge=0, le=1)
+    position_tolerance_m: float = Field(default=250.0, gt=0)
+
+
+class TariffSettings(Section):
+    """`[tariff]`: what drivers earn; several versions come with `file`."""
+
+    file: FilePath | None = None
+    currency: str = Field(default="JPY", pattern="[A-Z]{3}")
+    availability: str = "1"
+    discharge_per_kwh: str = "20"
+    charge_per_kwh: str = "12"
+
+
+class DispatchSettings(Section):
+    """`[dispatch]`: how demand becomes setpoints."""
+
+    tick_s: float = Field(default=2.0, gt=0)
+    default_area: str = "3"
+    ramp_w_per_s: float | None = Field(default=None, gt=0)
+    random_offset_s: float = Field(default=0.0, ge=0)
+
+
+class BiddingSettings(Section):
+    """`[bidding]`: whether and how the manager bids by itself."""
+
+    market: str | None = None
+    confidence: float = Field(default=0.8, gt=0, lt=1)
+    degradation_per_kwh: str = "4"
+    round_trip_efficiency: float = Field(default=0.88, gt=0, le=1)
+
+
+class ManagerSettings(ServerSettings):
+    """All of it."""
+
+    program: ClassVar[str] = "manager"
+
+    database: DatabaseSettings = DatabaseSettings()
+    session: SessionSettings = SessionSettings()
+    permission: PermissionSettings = PermissionSettings()
+    match: MatchSettings = MatchSettings()
+    tariff: TariffSettings = TariffSettings()
+    dispatch: DispatchSettings = DispatchSettings()
+    bidding: BiddingSettings = BiddingSettings()
+    utility: RemoteSettings | None = None
+    market: RemoteSettings | None = None
