@@ -1,0 +1,1 @@
+"""What the market adapter must not forget: bids, contracts, prices, signals, demand."""

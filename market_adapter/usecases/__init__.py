@@ -1,0 +1,1 @@
+"""What the market adapter does, in the words of its callers."""
