@@ -10,6 +10,7 @@ import grpc
 import structlog
 
 from gridcord.api.manager.v1 import cable_session_service_pb2 as pb
+from gridcord.api.manager.v1.cable_session_service_pb2_grpc import CableSessionServiceServicer
 from gridcord.chassis.failures import Failure
 from gridcord.chassis.identity import caller
 from gridcord.chassis.streams import first_message
@@ -43,7 +44,7 @@ LOST = "LOST"
 log = structlog.get_logger()
 
 
-class CableSessionServicer:
+class CableSessionServicer(CableSessionServiceServicer):
     """Serves cables.
 
     Args:
@@ -77,12 +78,12 @@ class CableSessionServicer:
         self._refused = refused
 
     async def Connect(
-        self, requests: AsyncIterator[pb.ConnectRequest], _context: Context
+        self, request_iterator: AsyncIterator[pb.ConnectRequest], context: Context
     ) -> AsyncIterator[pb.ConnectResponse]:
         """Hold one session from its hello to its end."""
         cable_id = caller().principal.id
-        link, welcome = await self._open(cable_id, await first_message(requests))
-        reader = asyncio.ensure_future(self._read(requests, link))
+        link, welcome = await self._open(cable_id, await first_message(request_iterator))
+        reader = asyncio.ensure_future(self._read(request_iterator, link))
         try:
             yield welcome
             ended: Failure | None = None
@@ -188,7 +189,7 @@ class CableSessionServicer:
         # The stream's task may be cancelled already; the end is noted all the same.
         await asyncio.shield(asyncio.ensure_future(closing))
 
-    def ask_all_to_end(self) -> None:
+    async def ask_all_to_end(self) -> None:
         """The manager goes down: let every cable finish and come back."""
         for link in self._links:
             link.ask_to_end(EndReason.SHUTDOWN)
