@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 import pytest
@@ -95,7 +94,7 @@ class HandCable:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.epoch = 7
         self._manager = manager
-        self._files = manager.identity(Kind.CABLE, name)
+        self._files = manager.identity(Kind.CABLE, self.name)
 
     def hello(self, **changes: object) -> pb.ConnectRequest:
         """A hello; `changes` replace its fields."""
@@ -131,7 +130,9 @@ class HandCable:
         )
 
     @asynccontextmanager
-    async def stream(self) -> AsyncIterator[grpc.aio.StreamStreamCall[object, object]]:
+    async def stream(
+        self,
+    ) -> AsyncIterator[grpc.aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse]]:
         """An open stream."""
         async with self._manager.channel(self._files) as channel:
             call = CableSessionServiceStub(channel).Connect()

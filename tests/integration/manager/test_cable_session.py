@@ -27,7 +27,8 @@ async def welcome(call: Any, hello: pb.ConnectRequest) -> pb.Welcome:
     await call.write(hello)
     response = await asyncio.wait_for(call.read(), WITHIN_S)
     assert response.WhichOneof("message") == "welcome"
-    return response.welcome
+    told: pb.Welcome = response.welcome
+    return told
 
 
 async def acked(call: Any, sequence: int) -> None:
