@@ -34,8 +34,8 @@ class ServerLimits:
         response_bytes: Of one response.
         metadata_bytes: From here on the core refuses some requests, more as they grow.
         absolute_metadata_bytes: From here on it refuses all.
-        handshake_s: For TLS and the first frame.
-        settings_s: For the peer's first SETTINGS frame.
+        handshake_s: For TLS, the preface and the peer's SETTINGS.
+        settings_s: For the peer's acknowledgement of our SETTINGS.
         idle_s: A connection without calls is closed after it.
         age_s: A connection is closed gently after it: peers spread over new replicas and present
             a fresh certificate.
@@ -84,7 +84,7 @@ class ServerLimits:
             ("grpc.max_connection_age_ms", _ms(self.age_s)),
             ("grpc.max_connection_age_grace_ms", _ms(self.age_grace_s)),
             ("grpc.keepalive_time_ms", _ms(self.keepalive_s)),
-            ("grpc.keepalive_timeout_ms", _ms(self.keepalive_timeout_s)),
+            *_keepalive_timeout(self.keepalive_timeout_s),
             ("grpc.keepalive_permit_without_calls", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", _ms(self.min_ping_interval_s)),
             ("grpc.http2.max_ping_strikes", 2),
@@ -120,7 +120,7 @@ class ChannelLimits:
             ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
             ("grpc.absolute_max_metadata_size", _ABSOLUTE_MAX_METADATA_BYTES),
             ("grpc.keepalive_time_ms", _ms(self.keepalive_s)),
-            ("grpc.keepalive_timeout_ms", _ms(self.keepalive_timeout_s)),
+            *_keepalive_timeout(self.keepalive_timeout_s),
             ("grpc.http2.max_pings_without_data", 0),  # 0: as many as needed on a silent stream
             ("grpc.initial_reconnect_backoff_ms", _ms(self.first_backoff_s)),
             ("grpc.min_reconnect_backoff_ms", _ms(self.first_backoff_s)),
@@ -128,6 +128,18 @@ class ChannelLimits:
             ("grpc.enable_http_proxy", 0),  # an environment variable must not reroute meter data
             *_memory(),
         ]
+
+
+def _keepalive_timeout(timeout_s: float) -> Options:
+    """Two names: the first finds a link that is cut, only the second one a peer that is frozen.
+
+    A frozen process's kernel still acknowledges what we send; without the second option it is
+    found after a minute at the earliest.
+    """
+    return [
+        ("grpc.keepalive_timeout_ms", _ms(timeout_s)),
+        ("grpc.http2.ping_timeout_ms", _ms(timeout_s)),
+    ]
 
 
 def _memory() -> Options:
