@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from gridcord.chassis.identity import Kind
-from gridcord.chassis.limits import ChannelLimits, Options
+from gridcord.chassis.limits import CHANNEL_LIMITS, ChannelLimits, Options
 
 DEFAULT_DEADLINE_S = 10.0
 
@@ -38,7 +38,7 @@ def open_channel(
     expect: str | None,
     idempotent: Iterable[str] = (),
     deadline_s: float = DEFAULT_DEADLINE_S,
-    limits: ChannelLimits = ChannelLimits(),  # noqa: B008  (frozen)
+    limits: ChannelLimits = CHANNEL_LIMITS,
 ) -> grpc.aio.Channel:
     """Open a channel; it connects at the first call.
 
@@ -65,7 +65,7 @@ def open_channel(
 
 def open_local_channel(path: str, *, deadline_s: float = DEFAULT_DEADLINE_S) -> grpc.aio.Channel:
     """Open a channel to a server's Unix socket on this machine."""
-    options: Options = ChannelLimits().options()
+    options: Options = CHANNEL_LIMITS.options()
     return grpc.aio.insecure_channel(
         f"unix:{path}", options=options, interceptors=[Deadline(deadline_s)]
     )

@@ -130,6 +130,10 @@ class ChannelLimits:
         ]
 
 
+SERVER_LIMITS = ServerLimits()
+CHANNEL_LIMITS = ChannelLimits()
+
+
 def _keepalive_timeout(timeout_s: float) -> Options:
     """Two names: the first finds a link that is cut, only the second one a peer that is frozen.
 

@@ -19,7 +19,7 @@ from gridcord.chassis.calls import OpenCall, OpenCalls
 from gridcord.chassis.failures import NO_FAILURES, Failure, FailureTable
 from gridcord.chassis.guard import Guard
 from gridcord.chassis.identity import Principal
-from gridcord.chassis.limits import ServerLimits
+from gridcord.chassis.limits import SERVER_LIMITS, ServerLimits
 from gridcord.chassis.metrics import CallMetrics
 
 SERVER_DRAINING = "SERVER_DRAINING"
@@ -91,7 +91,7 @@ class Server:
         admission: Admission,
         policy: Policy,
         services: Iterable[Service],
-        limits: ServerLimits = ServerLimits(),  # noqa: B008  (frozen)
+        limits: ServerLimits = SERVER_LIMITS,
         metrics: CallMetrics | None = None,
         with_reflection: bool = True,
         socket: LocalSocket | None = None,

@@ -25,7 +25,7 @@ from gridcord.chassis.credentials import (
 )
 from gridcord.chassis.failures import NO_FAILURES, Failure, FailureTable, failure_of
 from gridcord.chassis.identity import Kind, caller, parse_principal
-from gridcord.chassis.limits import ChannelLimits, ServerLimits
+from gridcord.chassis.limits import CHANNEL_LIMITS, SERVER_LIMITS, ChannelLimits, ServerLimits
 from gridcord.chassis.metrics import CallMetrics
 from gridcord.chassis.pki import PkiFolder
 from gridcord.chassis.server import LocalSocket, Server, Service
@@ -78,8 +78,8 @@ class Served:
         return self.server.address
 
     def channel(
-        self, spiffe: str = CABLE, *, limits: ChannelLimits = ChannelLimits(), **options: Any
-    ) -> grpc.aio.Channel:
+        self, spiffe: str = CABLE, *, limits: ChannelLimits = CHANNEL_LIMITS, **options: Any
+    ) -> Any:  # the stubs know no call without message types
         return open_channel(
             self.address,
             credentials=options.pop("credentials", None) or self.pki.credentials(spiffe),
@@ -96,7 +96,7 @@ async def serving(
     handlers: Handlers | None = None,
     policy: Policy | None = None,
     failures: FailureTable = NO_FAILURES,
-    limits: ServerLimits = ServerLimits(),
+    limits: ServerLimits = SERVER_LIMITS,
     clock: Clock | None = None,
     deny_list: Path | None = None,
     files: TlsFiles | None = None,
@@ -176,7 +176,7 @@ ECHO_HANDLERS: Handlers = {
 }
 
 
-async def who(channel: grpc.aio.Channel) -> str:
+async def who(channel: Any) -> str:
     """Call the server once; its answer is whom it takes us for."""
     answer: bytes = await channel.unary_unary(WHO)(b"", timeout=DEADLINE_S)
     return answer.decode()
@@ -199,5 +199,5 @@ async def failure(call: Any) -> Failure:
 async def until(condition: Callable[[], bool], within_s: float = DEADLINE_S) -> None:
     """Let the loop turn until `condition` holds; fail when it does not in time."""
     async with asyncio.timeout(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  (the condition is another thread's or process's)
             await asyncio.sleep(0.01)

@@ -170,9 +170,11 @@ def test_the_forger_is_able_to_make_a_good_one(pki: Pki) -> None:
     good = Forged([uri(ADMIN)], common_name="whatever")
 
     async def scenario() -> str:
-        async with serving(pki) as served:
-            async with served.channel(credentials=good.credentials(pki)) as channel:
-                return await who(channel)
+        async with (
+            serving(pki) as served,
+            served.channel(credentials=good.credentials(pki)) as channel,
+        ):
+            return await who(channel)
 
     assert asyncio.run(scenario()) == ADMIN
 
@@ -187,8 +189,10 @@ def test_without_a_certificate_there_is_no_connection(pki: Pki) -> None:
 
 def test_without_tls_there_is_no_connection(pki: Pki) -> None:
     async def scenario() -> grpc.StatusCode:
-        async with serving(pki) as served, grpc.aio.insecure_channel(served.address) as channel:
+        async with serving(pki) as served:
+            channel: Any = grpc.aio.insecure_channel(served.address)
             refused = await failure(channel.unary_unary(WHO)(b"", timeout=10))
+            await channel.close()
             return refused.code
 
     assert asyncio.run(scenario()) is grpc.StatusCode.UNAVAILABLE

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import grpc
 import pytest
 
-from gridcord.chassis.limits import ServerLimits
+from gridcord.chassis.limits import SERVER_LIMITS, ServerLimits
 from gridcord.chassis.server import BindError
 from tests.integration.chassis import http2
 from tests.integration.chassis.http2 import RawPeer
@@ -41,7 +41,7 @@ def attacked(
     pki: Pki,
     attack: Callable[[Served, RawPeer], Result],
     *,
-    limits: ServerLimits = ServerLimits(),
+    limits: ServerLimits = SERVER_LIMITS,
     with_tls: bool = True,
     **answers: bool,
 ) -> Result:
@@ -101,12 +101,11 @@ def test_a_large_request_is_refused(pki: Pki) -> None:
         return str(len(request)).encode()
 
     async def scenario() -> tuple[int, grpc.StatusCode]:
-        async with serving(pki, handlers={WHO: unary(take)}) as served:
-            async with served.channel() as channel:
-                call = channel.unary_unary(WHO)
-                accepted = int(await call(b"x" * 65_536))
-                refused = await failure(_unlimited(served, pki).unary_unary(WHO)(b"x" * 65_537))
-                return accepted, refused.code
+        async with serving(pki, handlers={WHO: unary(take)}) as served, served.channel() as channel:
+            call = channel.unary_unary(WHO)
+            accepted = int(await call(b"x" * 65_536))
+            refused = await failure(_unlimited(served, pki).unary_unary(WHO)(b"x" * 65_537))
+            return accepted, refused.code
 
     assert asyncio.run(scenario()) == (65_536, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
@@ -126,7 +125,7 @@ def test_a_large_response_is_not_sent(pki: Pki) -> None:
     assert asyncio.run(scenario()) == (262_144, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
-def _unlimited(served: Served, pki: Pki) -> grpc.aio.Channel:
+def _unlimited(served: Served, pki: Pki) -> Any:
     """A channel without limits of its own."""
     options = [
         ("grpc.max_send_message_length", -1),
@@ -317,12 +316,14 @@ def test_more_connections_than_allowed_are_refused(pki: Pki) -> None:
 
 def test_more_calls_than_allowed_are_told_so(pki: Pki) -> None:
     async def scenario() -> grpc.StatusCode:
-        async with serving(pki, limits=ServerLimits(concurrent_calls=2)) as served:
-            async with served.channel() as channel:
-                calls = [channel.stream_stream(HOLD)() for _ in range(2)]
-                for call in calls:
-                    assert await call.read() == b"held"
-                return (await failure(channel.unary_stream(COUNT)(b"1", timeout=30))).code
+        async with (
+            serving(pki, limits=ServerLimits(concurrent_calls=2)) as served,
+            served.channel() as channel,
+        ):
+            calls = [channel.stream_stream(HOLD)() for _ in range(2)]
+            for call in calls:
+                assert await call.read() == b"held"
+            return (await failure(channel.unary_stream(COUNT)(b"1", timeout=30))).code
 
     assert asyncio.run(scenario()) is grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -366,9 +367,11 @@ def test_two_servers_do_not_share_a_port_unnoticed(pki: Pki) -> None:
 def test_workers_may_share_a_port_on_purpose(pki: Pki) -> None:
     async def scenario() -> bool:
         limits = ServerLimits(share_port=True)
-        async with serving(pki, limits=limits) as one:
-            async with serving(pki, limits=limits, address=one.address) as two:
-                return one.address == two.address
+        async with (
+            serving(pki, limits=limits) as one,
+            serving(pki, limits=limits, address=one.address) as two,
+        ):
+            return one.address == two.address
 
     assert asyncio.run(scenario())
 
