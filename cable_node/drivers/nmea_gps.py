@@ -210,6 +210,7 @@ def read_sentence(raw: bytes) -> Sentence | None:
         FrameError: Wrong checksum, or unreadable.
     """
     try:
+        nmea.body_of(raw)
         message = NMEAReader.parse(raw)
         if message is None or message.msgID not in ("RMC", "GGA"):
             return None

@@ -8,6 +8,7 @@ from cable_node.ports import ImplausibleReading, InstrumentRefused
 from gridcord.metering.reading import Registers
 
 _S_PER_H = 3600
+_PROOF_STEPS = 10  # counts of energy after which a power without sign is proven
 _WINDOW_S = 1800.0  # energy and power are compared over this long, then anew
 
 
@@ -98,11 +99,13 @@ class RegisterGuard:
         counted_wh = net_wh(reading) - net_wh(start)
         allowed_wh = self.margin_wh + 2 * reading.step_wh
         if abs(counted_wh - self.energy_wh) > allowed_wh:
-            if counted_wh < -allowed_wh and self.energy_wh > allowed_wh:
-                message = f"counts {-counted_wh} Wh out while its power says in: no sign"
-                raise InstrumentRefused(message)
             why = f"counted {counted_wh} Wh where its power makes {self.energy_wh:.1f} Wh"
-            return self._restart(reading), ImplausibleReading(why)
+            mirrored = counted_wh < 0 and abs(counted_wh + self.energy_wh) <= allowed_wh
+            if not mirrored:
+                return self._restart(reading), ImplausibleReading(why)
+            if self.energy_wh > _PROOF_STEPS * reading.step_wh:
+                raise InstrumentRefused(f"{why}: its power has no sign")
+            return self, ImplausibleReading(why)
         if reading.at_s - start.at_s >= _WINDOW_S:
             return self._restart(reading), None
         return self, None

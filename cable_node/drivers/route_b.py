@@ -188,7 +188,7 @@ class RouteB:
         return found
 
     async def _page(self, from_s: float) -> Sequence[Any]:
-        """Twelve half hours back from an instant; it is told because momonga's default is not JST."""
+        """Twelve half hours back from an instant; momonga's own default is not Japanese time."""
         at = local_time(from_s)
         return await self._momonga(
             lambda momonga: momonga.get_historical_cumulative_energy_2(at, _BACK_POINTS)

@@ -15,6 +15,10 @@ from gridcord.units import Position
 MAX_SENTENCE = 120  # bytes; 82 by the standard, receivers write longer ones
 
 
+class NmeaError(ValueError):
+    """Bytes are no sentence."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
     """What a receiver says at one instant.
@@ -35,6 +39,20 @@ class Fix:
 def sentence(body: str) -> bytes:
     """A whole sentence: `$`, body, checksum, CR LF."""
     return f"${body}*{checksum(body):02X}\r\n".encode("ascii")
+
+
+def body_of(raw: bytes) -> str:
+    """What is between `$` and `*` of a whole sentence.
+
+    Raises:
+        NmeaError: No such marks, or another checksum.
+    """
+    text = raw.decode("latin-1").strip("\r\n")
+    body, star, digits = text[1:].rpartition("*")
+    if not (text.startswith("$") and star and digits.upper() == f"{checksum(body):02X}"):
+        message = f"no sentence: {text[:40]!r}"
+        raise NmeaError(message)
+    return body
 
 
 def checksum(body: str) -> int:

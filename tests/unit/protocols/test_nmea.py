@@ -24,6 +24,14 @@ def test_checksum_is_the_published_one() -> None:
     assert nmea.checksum(body) == 0x28
 
 
+def test_body_is_given_only_with_its_checksum() -> None:
+    whole = nmea.sentence("GPGSA,A,1")
+    assert nmea.body_of(whole) == "GPGSA,A,1"
+    for damaged in (b"", b"$GPGSA,A,1", whole.replace(b"A,1", b"A,2"), whole[1:]):
+        with pytest.raises(nmea.NmeaError):
+            nmea.body_of(damaged)
+
+
 @given(latitudes, longitudes)
 def test_independent_reader_finds_the_same_place(latitude: float, longitude: float) -> None:
     pending = bytearray(nmea.encode(Fix(at_s=AT_S, position=Position(latitude, longitude))))
