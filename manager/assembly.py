@@ -11,6 +11,7 @@ from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.server import Service
 from gridcord.session.opening import TakeoverPolicy
+from manager.domain.entry_check import PlausibilityPolicy
 from manager.domain.permission import PermissionPolicy
 from manager.fleet import Registry
 from manager.service.cable_link import CableLink
@@ -19,11 +20,15 @@ from manager.service.policy import POLICY
 from manager.settings import DatabaseSettings, ManagerSettings, PermissionSettings
 from manager.storage.audit_log import SqlAuditLog
 from manager.storage.engine import Database
+from manager.storage.projection import ProjectionPolicy, SqlProjection
 from manager.storage.schema import migrate
 from manager.storage.sessions import SqlJournals
 from manager.storage.site_blocks import SqlSiteRules
+from manager.tariffs import tariff_book
 from manager.usecases.commit_entries import Committer
 from manager.usecases.permit import LeasePolicy, Permits
+from manager.usecases.project import Projector
+from manager.usecases.read_entries import EntryReader
 
 _DEFAULT_FILE = Path("manager.db")
 
@@ -56,9 +61,23 @@ async def _run(settings: ManagerSettings, database: Database) -> ExitCode:
         ),
     )
     audit_log = SqlAuditLog(database, now=clock.now)
+    reader = EntryReader(policy=PlausibilityPolicy())
+    projector = Projector(
+        projection=SqlProjection(
+            database,
+            ProjectionPolicy(
+                tariffs=tariff_book(settings.tariff),
+                area=settings.dispatch.default_area,
+                sample_matched=settings.match.sample_matched,
+            ),
+        ),
+        reader=reader,
+        now=clock.now,
+    )
     committer = Committer(
         journals=journals,
         now=clock.now,
+        committed=projector.wake,
         most_pending=settings.session.most_pending_entries,
     )
     permits = Permits(
@@ -79,6 +98,7 @@ async def _run(settings: ManagerSettings, database: Database) -> ExitCode:
         refused=audit_log.identity_refused,
     )
     lifecycle.add("committer", committer.run, on_failure=OnFailure.STOP)
+    lifecycle.add("projector", projector.run, on_failure=OnFailure.RESTART)
     lifecycle.add("permits", permits.run, on_failure=OnFailure.STOP)
     await start_server(
         settings,

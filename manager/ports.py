@@ -13,6 +13,7 @@ from gridcord.metering.records import AssetLoading
 from gridcord.session.manager import Folded, Offer
 from gridcord.session.opening import CableCursor, Opening
 from manager.domain.cable_session import CableIntroduction
+from manager.domain.logged_entry import LoggedEntry, ReadEntry
 from manager.domain.site_block import SiteBlock
 
 
@@ -92,4 +93,16 @@ class SiteRules(Protocol):
 
     async def situation(self, site_ids: Sequence[str]) -> SiteSituation:
         """What limits these sites now."""
+        ...
+
+
+class Projection(Protocol):
+    """What is derived from the entry log."""
+
+    async def pending(self, limit: int) -> list[LoggedEntry]:
+        """The next entries that were not projected yet, in order."""
+        ...
+
+    async def apply(self, entries: Sequence[ReadEntry], *, now_s: int) -> None:
+        """Derive what follows from entries, in order, and move on behind the last."""
         ...

@@ -58,11 +58,12 @@ class MatchSettings(Section):
 
 
 class TariffSettings(Section):
-    """`[tariff]`: what drivers earn; several versions come with `file`."""
+    """`[tariff]`: what drivers earn per connected period and per kWh."""
 
-    file: FilePath | None = None
     currency: str = Field(default="JPY", pattern="[A-Z]{3}")
+    zone: str = "Asia/Tokyo"
     availability: str = "1"
+    proration: str = Field(default="CONNECTED_TIME", pattern="CONNECTED_TIME|WHOLE_PERIOD")
     discharge_per_kwh: str = "20"
     charge_per_kwh: str = "12"
 

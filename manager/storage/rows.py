@@ -142,7 +142,7 @@ class TransferRow(Row, table=True):
         Index(None, "entry_number", unique=True),
         Index(None, "site_id", "period_start"),
         Index(None, "driver_id", "period_start"),
-        Index(None, "period_start"),
+        Index(None, "period_start", "cable_id"),
         Index(None, "update_number", unique=True),
         Index(None, "forward_state", "entry_number"),
     )
@@ -162,6 +162,7 @@ class TransferRow(Row, table=True):
     vehicle_to_site_start_wh: int = Field(sa_column=_big())
     vehicle_to_site_end_wh: int = Field(sa_column=_big())
     quality: str = Field(sa_column=Column(String(16), nullable=False))
+    clock_state: str = Field(sa_column=Column(String(16), nullable=False))
     latitude_deg: float | None = None
     longitude_deg: float | None = None
     currency: str = Field(sa_column=Column(String(3), nullable=False))
@@ -307,6 +308,21 @@ class DemandRow(Row, table=True):
     activation: bool = False
     allocated_wh: int = Field(sa_column=_big())
     telemetry_wh: int = Field(sa_column=_big())
+
+
+class RecheckRow(Row, table=True):
+    """A site and period that the manager must look at itself, with the utility's data."""
+
+    __tablename__ = "recheck"
+    __table_args__ = (Index(None, "state", "next_s"),)
+    site_id: str = Field(sa_column=_id(key=True))
+    period_start: int = Field(sa_column=_key())
+    period_length: int = Field(sa_column=_big())
+    cause: str = Field(sa_column=Column(String(16), nullable=False))  # MISMATCH, SAMPLE, POSITION
+    state: str = Field(sa_column=Column(String(8), nullable=False))  # PENDING, DONE
+    attempts: int = Field(sa_column=_big())
+    next_s: int = Field(sa_column=_big())
+    create_s: int = Field(sa_column=_big())
 
 
 class AssetRow(Row, table=True):

@@ -192,6 +192,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("quarantine_number", name=op.f("pk_quarantine")),
     )
     op.create_table(
+        "recheck",
+        sa.Column("site_id", sa.String(length=128), nullable=False),
+        sa.Column("period_start", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("period_length", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("next_s", sa.BigInteger(), nullable=False),
+        sa.Column("create_s", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site_id", "period_start", name=op.f("pk_recheck")),
+    )
+    with op.batch_alter_table("recheck", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_recheck_state_next_s"), ["state", "next_s"], unique=False
+        )
+
+    op.create_table(
         "register_gap",
         sa.Column("cable_id", sa.String(length=128), nullable=False),
         sa.Column("journal_epoch", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -284,6 +301,7 @@ def upgrade() -> None:
         sa.Column("vehicle_to_site_start_wh", sa.BigInteger(), nullable=False),
         sa.Column("vehicle_to_site_end_wh", sa.BigInteger(), nullable=False),
         sa.Column("quality", sa.String(length=16), nullable=False),
+        sa.Column("clock_state", sa.String(length=16), nullable=False),
         sa.Column("latitude_deg", sa.Float(), nullable=True),
         sa.Column("longitude_deg", sa.Float(), nullable=True),
         sa.Column("currency", sa.String(length=3), nullable=False),
@@ -312,7 +330,9 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
-            batch_op.f("ix_transfer_period_start"), ["period_start"], unique=False
+            batch_op.f("ix_transfer_period_start_cable_id"),
+            ["period_start", "cable_id"],
+            unique=False,
         )
         batch_op.create_index(
             batch_op.f("ix_transfer_site_id_period_start"),
@@ -329,7 +349,7 @@ def downgrade() -> None:
     with op.batch_alter_table("transfer", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_transfer_update_number"))
         batch_op.drop_index(batch_op.f("ix_transfer_site_id_period_start"))
-        batch_op.drop_index(batch_op.f("ix_transfer_period_start"))
+        batch_op.drop_index(batch_op.f("ix_transfer_period_start_cable_id"))
         batch_op.drop_index(batch_op.f("ix_transfer_forward_state_entry_number"))
         batch_op.drop_index(batch_op.f("ix_transfer_entry_number"))
         batch_op.drop_index(batch_op.f("ix_transfer_driver_id_period_start"))
@@ -344,6 +364,10 @@ def downgrade() -> None:
     op.drop_table("site_asset")
     op.drop_table("site")
     op.drop_table("register_gap")
+    with op.batch_alter_table("recheck", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_recheck_state_next_s"))
+
+    op.drop_table("recheck")
     op.drop_table("quarantine")
     with op.batch_alter_table("proof", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_proof_site_id_create_s"))

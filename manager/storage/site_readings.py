@@ -1,0 +1,82 @@
+"""Readings of sites' periods: facts, every revision kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
+from gridcord.units import Period, SiteId
+from manager.storage.rows import SiteReadingRow
+
+READING: sa.Table = SiteReadingRow.__table__  # type: ignore[attr-defined]
+
+
+def insert_readings(
+    connection: Connection, readings: Iterable[SiteReading], *, receive_s: int
+) -> None:
+    """Add facts; one that is known already (same revision of the same source) changes nothing."""
+    rows = [
+        {
+            "site_id": reading.site_id,
+            "period_start": reading.period.start_s,
+            "source": reading.source.value,
+            "revision": reading.revision,
+            "period_length": reading.period.length_s,
+            "import_wh": reading.import_wh,
+            "export_wh": reading.export_wh,
+            "consumption_wh": reading.consumption_wh,
+            "step_wh": reading.step_wh,
+            "quality": reading.quality.value,
+            "receive_s": receive_s,
+        }
+        for reading in readings
+    ]
+    if not rows:
+        return
+    insert: Any
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert
+    connection.execute(insert(READING).on_conflict_do_nothing(), rows)
+
+
+def newest_readings(
+    connection: Connection,
+    site_id: str,
+    *,
+    start_s: int,
+    end_s: int,
+    sources: Sequence[ReadingSource] = tuple(ReadingSource),
+) -> list[SiteReading]:
+    """The newest revision of each period and source in [start_s, end_s), oldest period first."""
+    query = (
+        sa.select(READING)
+        .where(
+            READING.c.site_id == site_id,
+            READING.c.period_start >= start_s,
+            READING.c.period_start < end_s,
+            READING.c.source.in_([source.value for source in sources]),
+        )
+        .order_by(READING.c.period_start, READING.c.source, READING.c.revision)
+    )
+    newest = {(row.period_start, row.source): row for row in connection.execute(query)}
+    return [_reading(row) for row in newest.values()]
+
+
+def _reading(row: Any) -> SiteReading:
+    return SiteReading(
+        site_id=SiteId(row.site_id),
+        period=Period(row.period_start, row.period_length),
+        source=ReadingSource(row.source),
+        import_wh=row.import_wh,
+        export_wh=row.export_wh,
+        consumption_wh=row.consumption_wh,
+        step_wh=row.step_wh,
+        quality=ReadingQuality(row.quality),
+        revision=row.revision,
+    )
