@@ -134,7 +134,7 @@ def client_credentials(
     Raises:
         CredentialsError: Neither a key nor a signer.
     """
-    if sign is not None:
+    if sign is not None:  # experimental in gRPC 1.85; the key file is the way without it
         return experimental.ssl_channel_credentials_with_custom_signer(  # type: ignore[no-any-return]
             private_key_sign_fn=lambda transcript, *_: sign(transcript),
             root_certificates=identity.roots,

@@ -126,6 +126,13 @@ class RawPeer:
     ) -> None:
         self._socket.close()
 
+    def certificate(self) -> bytes:
+        """The server's certificate, DER."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        found = self._socket.getpeercert(binary_form=True)
+        assert found is not None
+        return found
+
     def greet(self) -> None:
         """Begin HTTP/2 as a client must."""
         self.send(PREFACE + frame(SETTINGS))
