@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -39,13 +40,12 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
-    """Other prices for a part of the day.
+class Window:
+    """A part of the day, on some days of the week.
 
     Args:
         from_min: Minutes after local midnight, in [0, 1440).
         to_min: First minute after it, in (0, 1440]; not after `from_min` means over midnight.
-        prices: What holds in it.
         weekdays: Days on which it starts, Monday = 0.
 
     Raises:
@@ -54,7 +54,6 @@ class Band:
 
     from_min: int
     to_min: int
-    prices: Prices
     weekdays: frozenset[int] = EVERY_DAY
 
     def __post_init__(self) -> None:
@@ -65,12 +64,21 @@ class Band:
             message = f"weekdays are 0 to 6, not {sorted(self.weekdays)}"
             raise ValueError(message)
 
-    def holds(self, *, weekday: int, minute: int) -> bool:
-        """Whether a local minute of a day lies in it."""
+    def holds(self, *, zone: str, at_s: int) -> bool:
+        """Whether an instant, seconds since 1970 UTC, lies in it by local time."""
+        weekday, minute = _local(zone, at_s - at_s % 60)
         if self.from_min < self.to_min:
             return weekday in self.weekdays and self.from_min <= minute < self.to_min
         before = (weekday - 1) % 7 in self.weekdays and minute < self.to_min
         return before or (weekday in self.weekdays and minute >= self.from_min)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Other prices for a part of the day."""
+
+    window: Window
+    prices: Prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +103,7 @@ class Schedule:
         if len(currencies) != 1:
             message = f"a schedule has one currency, not {sorted(currencies)}"
             raise ValueError(message)
-        try:
-            ZoneInfo(self.zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            message = f"no such time zone: {self.zone!r}"
-            raise ValueError(message) from None
+        check_zone(self.zone)
 
     @property
     def currency(self) -> str:
@@ -108,19 +112,26 @@ class Schedule:
 
     def at(self, period: Period) -> Prices:
         """The prices of a period."""
-        if not self.bands:
-            return self.base
-        weekday, minute = _local(self.zone, period.start_s)
-        fitting = (band for band in self.bands if band.holds(weekday=weekday, minute=minute))
-        band = next(fitting, None)
-        return self.base if band is None else band.prices
+        for band in self.bands:
+            if band.window.holds(zone=self.zone, at_s=period.start_s):
+                return band.prices
+        return self.base
 
     def _all(self) -> tuple[Prices, ...]:
         return self.base, *(band.prices for band in self.bands)
 
 
+def check_zone(zone: str) -> None:
+    """Raise ValueError unless it is the IANA name of a time zone."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        message = f"no such time zone: {zone!r}"
+        raise ValueError(message) from None
+
+
 @lru_cache(maxsize=65_536)
-def _local(zone: str, start_s: int) -> tuple[int, int]:
+def _local(zone: str, at_s: int) -> tuple[int, int]:
     """Weekday and minute of the day of an instant, local."""
-    local = Period(start_s, 1).start.astimezone(ZoneInfo(zone))
+    local = datetime.fromtimestamp(at_s, ZoneInfo(zone))
     return local.weekday(), local.hour * 60 + local.minute

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gridcord.settlement.schedule import Band, Prices, Schedule
+from gridcord.settlement.schedule import Band, Prices, Schedule, Window
 from gridcord.settlement.tariff import NoTariff, TariffBook
 from gridcord.units import Money, Period, Price
 from tests.unit.settlement.cases import PERIOD, tariff, usd
@@ -22,8 +22,11 @@ def one(amount: str) -> Prices:
     return Prices.same(Price.per_kwh("JPY", amount))
 
 
-EVENING = Band(from_min=16 * 60, to_min=22 * 60, prices=one("40"), weekdays=frozenset(range(5)))
-NIGHT = Band(from_min=23 * 60, to_min=7 * 60, prices=one("12"), weekdays=frozenset({4}))
+AFTERNOON = Window(from_min=16 * 60, to_min=22 * 60, weekdays=frozenset(range(5)))
+EVENING = Band(window=AFTERNOON, prices=one("40"))
+NIGHT = Band(
+    window=Window(from_min=23 * 60, to_min=7 * 60, weekdays=frozenset({4})), prices=one("12")
+)
 TOKYO = Schedule(zone="Asia/Tokyo", base=one("25"), bands=(EVENING, NIGHT))
 
 
@@ -47,7 +50,7 @@ def test_the_band_of_the_local_hour_counts(utc: str, expected: str) -> None:
 
 
 def test_the_local_hour_follows_summer_time() -> None:
-    evening = Band(from_min=17 * 60, to_min=19 * 60, prices=one("40"))
+    evening = Band(window=Window(from_min=17 * 60, to_min=19 * 60), prices=one("40"))
     london = Schedule(zone="Europe/London", base=one("25"), bands=(evening,))
     assert london.at(at("2026-07-01T16:00")) == one("40")
     assert london.at(at("2026-12-01T16:00")) == one("25")
@@ -107,9 +110,9 @@ def test_a_tariff_cannot_be_wrong(change: dict[str, Any]) -> None:
         {"weekdays": frozenset()},
     ],
 )
-def test_a_band_cannot_be_wrong(change: dict[str, Any]) -> None:
+def test_a_window_cannot_be_wrong(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"no such part|weekdays"):
-        dataclasses.replace(EVENING, **change)
+        dataclasses.replace(AFTERNOON, **change)
 
 
 def test_a_schedule_cannot_be_wrong() -> None:
