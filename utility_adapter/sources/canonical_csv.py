@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from typing import BinaryIO, TypeVar
 
 from utility_adapter.sources.amounts import parse_integer
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.document import lines
-from utility_adapter.sources.source import Defect, Document, Limits
+from utility_adapter.sources.source import Document, Limits
 
 END = "end"
 V = TypeVar("V")

@@ -20,8 +20,9 @@ from utility_adapter.sources.canonical_csv import (
     records,
     write_table,
 )
-from utility_adapter.sources.period_fold import FactMaker, Interval, PeriodFold
-from utility_adapter.sources.source import Defect, Document, Item, ReadOptions
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.period_fold import Interval, PeriodFold
+from utility_adapter.sources.source import Document, Item, ReadOptions, Values
 
 _COLUMNS = {Register.IMPORT: "import_wh", Register.EXPORT: "export_wh"}
 MAX_METHOD = 40
@@ -29,7 +30,7 @@ MAX_METHOD = 40
 
 def read_csv_readings(document: Document, options: ReadOptions) -> Iterator[Item]:
     """Facts of both registers; an empty value is not stated. Rows of a site in order of time."""
-    streams: dict[tuple[SiteId, Register], tuple[PeriodFold, FactMaker]] = {}
+    folds: dict[tuple[SiteId, Register], PeriodFold] = {}
     for record in records(document, READINGS, options.limits):
         site_id = record.read("site_id", parse_site_id)
         site_id = options.aliases.get(site_id, site_id)
@@ -37,21 +38,13 @@ def read_csv_readings(document: Document, options: ReadOptions) -> Iterator[Item
             wh = record.read_or_none(column, parse_wh)
             if wh is None:
                 continue
-            if (site_id, register) not in streams:
-                maker = FactMaker(
-                    site_id=site_id,
-                    register=register,
-                    received_at_s=options.received_at_s,
-                    source=document.name,
-                )
-                streams[site_id, register] = PeriodFold(options.period_s), maker
-                _check_names(len(streams), record, options)
-            fold, maker = streams[site_id, register]
-            for value in fold.push(_interval(record, wh, options)):
-                yield from maker.items(value)
-    for fold, maker in streams.values():
-        for value in fold.finish():
-            yield from maker.items(value)
+            fold = folds.get((site_id, register))
+            if fold is None:
+                fold = folds[site_id, register] = PeriodFold(options.period_s)
+                _check_names(len(folds), record, options)
+            yield Values(site_id, register, fold.push([_interval(record, wh, options)]))
+    for (site_id, register), fold in folds.items():
+        yield Values(site_id, register, fold.finish())
 
 
 def _interval(record: Record, wh: int, options: ReadOptions) -> Interval:

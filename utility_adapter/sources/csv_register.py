@@ -18,7 +18,8 @@ from utility_adapter.sources.canonical_csv import (
     parse_time,
     records,
 )
-from utility_adapter.sources.source import Defect, Document, Item, ReadOptions
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.source import Document, Item, ReadOptions
 
 
 def read_csv_sites(document: Document, options: ReadOptions) -> Iterator[Item]:

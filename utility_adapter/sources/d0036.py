@@ -16,9 +16,10 @@ from gridcord.units.period import HALF_HOUR_S
 from utility_adapter.domain.readings import Register
 from utility_adapter.sources import quality_codes
 from utility_adapter.sources.amounts import MICRO_PER_WH, parse_amount
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.document import lines
-from utility_adapter.sources.period_fold import FactMaker, Interval, PeriodFold
-from utility_adapter.sources.source import Defect, Document, Item, Note, NoteKind, ReadOptions
+from utility_adapter.sources.period_fold import Interval, PeriodFold
+from utility_adapter.sources.source import Document, Item, Note, NoteKind, ReadOptions, Values
 
 SCHEME = "mpan"
 STEP_WH = 100
@@ -47,7 +48,7 @@ class _Flow:
         self._options = options
         self._calendar = Calendar(options.d0036_zone, HALF_HOUR_S)
         self._revision = 0
-        self._maker: FactMaker | None = None
+        self._site_id: SiteId | None = None
         self._quantity = ""
         self._day: date | None = None
         self._values: list[_Row] = []
@@ -71,7 +72,7 @@ class _Flow:
                     raise Defect(row.line, f"no record of D0036: {row.kind[:20]!r}")
 
     def _begin(self, row: _Row) -> Iterator[Item]:
-        mpan, self._quantity, self._maker = row.get(0), row.get(1), None
+        mpan, self._quantity, self._site_id = row.get(0), row.get(1), None
         if not (len(mpan) == 13 and mpan.isascii() and mpan.isdecimal()):
             raise Defect(row.line, f"an MPAN has 13 digits: {mpan[:20]!r}")
         if self._quantity in _REACTIVE:
@@ -80,13 +81,7 @@ class _Flow:
             return
         if self._quantity not in _REGISTERS:
             raise Defect(row.line, f"no measurement quantity: {self._quantity[:20]!r}")
-        site_id: SiteId = self._options.site_id(scheme=SCHEME, value=mpan, line=row.line)
-        self._maker = FactMaker(
-            site_id=site_id,
-            register=_REGISTERS[self._quantity],
-            received_at_s=self._options.received_at_s,
-            source=self._document.name,
-        )
+        self._site_id = self._options.site_id(scheme=SCHEME, value=mpan, line=row.line)
 
     def _begin_day(self, row: _Row) -> None:
         if not self._quantity:
@@ -107,13 +102,10 @@ class _Flow:
         if len(values) != len(periods):
             line = values[-1].line if values else None
             raise Defect(line, f"{day} has {len(periods)} half hours, not {len(values)}")
-        if self._maker is not None:
+        if self._site_id is not None:
             fold = PeriodFold(self._options.period_s)
-            for row, period in zip(values, periods, strict=True):
-                for value in fold.push(self._interval(row, period)):
-                    yield from self._maker.items(value)
-            for value in fold.finish():
-                yield from self._maker.items(value)
+            folded = fold.push(map(self._interval, values, periods)) + fold.finish()
+            yield Values(self._site_id, _REGISTERS[self._quantity], folded)
 
     def _interval(self, row: _Row, period: Period) -> Interval:
         indicator = row.get(0)

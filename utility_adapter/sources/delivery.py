@@ -9,19 +9,21 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from gridcord.metering.records import AssetLoading
-from gridcord.units import SiteId
+from gridcord.units import Period, SiteId
 from utility_adapter.domain.grid_asset import GridAsset
 from utility_adapter.domain.readings import ReadingFact
 from utility_adapter.domain.site import Site, updated
 from utility_adapter.domain.transfers import PeriodTransfer
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.period_fold import Interval
 from utility_adapter.sources.source import (
-    Defect,
     Format,
     Item,
     Note,
     NoteKind,
     ReadOptions,
     RegisterRead,
+    Values,
 )
 from utility_adapter.sources.spool import Spool
 
@@ -115,12 +117,11 @@ class _Content:
 
     def take(self, item: Item) -> None:
         match item:
-            case ReadingFact():
-                self.spool.add(item)
+            case Values():
+                for missing in self.spool.add(item):
+                    self._note(_incomplete(item, missing))
             case Note():
-                self._counts[item.kind] += 1
-                if len(self._notes) < _NOTES_KEPT:
-                    self._notes.append(item)
+                self._note(item)
             case Site():
                 known = self.sites.get(item.site_id)
                 told = updated(known=known, told=item) if known else item
@@ -134,6 +135,11 @@ class _Content:
                 self._keep(self.transfers, item)
             case RegisterRead():
                 self._keep(self.registers, item)
+
+    def _note(self, note: Note) -> None:
+        self._counts[note.kind] += 1
+        if len(self._notes) < _NOTES_KEPT:
+            self._notes.append(note)
 
     def _keep(self, items: list[T], item: T) -> None:
         items.append(item)
@@ -150,6 +156,12 @@ class _Content:
             notes=dict(self._counts),
             first_notes=tuple(self._notes),
         )
+
+
+def _incomplete(values: Values, missing: Interval) -> Note:
+    period = Period(missing.start_s, missing.length_s)
+    text = f"{values.site_id} {values.register or 'net'} {period}"
+    return Note(kind=NoteKind.PERIOD_INCOMPLETE, line=missing.line, text=text)
 
 
 def collect(*, name: str, found: Format, items: Iterable[Item], options: ReadOptions) -> Delivery:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from utility_adapter.sources.source import Defect, Document, Limits, Part
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.source import Document, Limits, Part
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

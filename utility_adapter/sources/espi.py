@@ -12,11 +12,12 @@ from utility_adapter.domain.readings import MAX_WH
 from utility_adapter.domain.site import Site
 from utility_adapter.sources import quality_codes
 from utility_adapter.sources.amounts import MICRO_PER_WH, parse_integer
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.espi_entry import Entry, entries, number
 from utility_adapter.sources.espi_index import FeedIndex, ReadingType, index
 from utility_adapter.sources.espi_streams import SCHEME, Stream, choose_streams, site_of
-from utility_adapter.sources.period_fold import Interval, PeriodValue
-from utility_adapter.sources.source import Defect, Document, Item, ReadOptions
+from utility_adapter.sources.period_fold import Interval
+from utility_adapter.sources.source import Document, Item, ReadOptions, Values
 from utility_adapter.sources.transfer_pairs import TransferPairs
 from utility_adapter.sources.xml_stream import Element, child, children, line_of, local_name
 
@@ -27,7 +28,7 @@ def read_espi(document: Document, options: ReadOptions) -> Iterator[Item]:
     """Readings and sites of every physical usage point, transfers of our virtual ones."""
     found = index(document, options.limits)
     yield from _sites(found, options)
-    choice = choose_streams(found, options, document.name)
+    choice = choose_streams(found, options)
     yield from choice.notes
     yield from _Reader(document, options, found, choice.streams).values()
 
@@ -64,30 +65,26 @@ class _Reader:
                 if local_name(block) == "IntervalBlock":
                     yield from self._block(entry, block)
         for stream in self._streams.values():
-            for value in stream.fold.finish():
-                yield from self._told(stream, value)
+            yield from self._told(stream, stream.fold.finish())
         yield from self._transfers.items()
 
     def _block(self, entry: Entry, block: Element) -> Iterator[Item]:
         stream = self._streams.get(self._index.stream_of_block(entry))
         if stream is None:
             return
-        previous_s = None
-        for interval in _intervals(entry, block, stream.kind):
-            if previous_s is None and interval.start_s < stream.fold.end_s:
-                for value in stream.fold.finish():  # blocks may come in any order
-                    yield from self._told(stream, value)
-            previous_s = interval.start_s
-            for value in stream.fold.push(interval):
-                yield from self._told(stream, value)
+        intervals = list(_intervals(entry, block, stream.kind))
+        if intervals and intervals[0].start_s < stream.fold.end_s:  # blocks in any order
+            yield from self._told(stream, stream.fold.finish())
+        yield from self._told(stream, stream.fold.push(intervals))
 
-    def _told(self, stream: Stream, value: PeriodValue) -> Iterator[Item]:
-        register = stream.maker.register
+    def _told(self, stream: Stream, periods: list[Interval]) -> Iterator[Item]:
+        register = stream.kind.register
         if stream.cable_id is None or register is None:
-            yield from stream.maker.items(value)
-        else:
+            yield Values(stream.site_id, register, periods)
+            return
+        for value in periods:
             self._transfers.add(
-                site_id=stream.maker.site_id,
+                site_id=stream.site_id,
                 cable_id=stream.cable_id,
                 register=register,
                 value=value,

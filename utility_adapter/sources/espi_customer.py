@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from gridcord.units import Position
 from utility_adapter.domain.site import Site
 from utility_adapter.sources.csv_register import parse_number
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.espi_entry import Entry, path_of
-from utility_adapter.sources.source import Defect, ReadOptions
+from utility_adapter.sources.source import ReadOptions
 from utility_adapter.sources.xml_stream import (
     Element,
     child,

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from utility_adapter.sources.amounts import parse_integer
 from utility_adapter.sources.canonical_csv import parse_time
-from utility_adapter.sources.source import Defect, Document, Limits
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.source import Document, Limits
 from utility_adapter.sources.xml_stream import (
     Element,
     child,

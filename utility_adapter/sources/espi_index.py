@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from utility_adapter.domain.readings import DataQuality, Register
 from utility_adapter.sources import quality_codes
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.espi_customer import CustomerIndex
 from utility_adapter.sources.espi_entry import CUSTOMER, Entry, entries, number
-from utility_adapter.sources.source import Defect, Document, Limits
+from utility_adapter.sources.source import Document, Limits
 from utility_adapter.sources.xml_stream import (
     Element,
     child,

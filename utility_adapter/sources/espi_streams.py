@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gridcord.units import CableId, SiteId
 from utility_adapter.domain.readings import Register
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.espi_index import (
     FeedIndex,
     MeterReading,
@@ -14,8 +15,8 @@ from utility_adapter.sources.espi_index import (
     UsagePoint,
 )
 from utility_adapter.sources.espi_virtual import parse_virtual_path
-from utility_adapter.sources.period_fold import FactMaker, PeriodFold
-from utility_adapter.sources.source import Defect, Note, NoteKind, ReadOptions
+from utility_adapter.sources.period_fold import PeriodFold
+from utility_adapter.sources.source import Note, NoteKind, ReadOptions
 
 SCHEME = "espi"
 _Pair = tuple[MeterReading, ReadingType]
@@ -28,13 +29,13 @@ class Stream:
     Args:
         kind: What it counts.
         fold: Its open period.
-        maker: Makes its facts; of a cable's virtual point, names the site only.
+        site_id: The site it is of.
         cable_id: The cable, of a cable's virtual point.
     """
 
     kind: ReadingType
     fold: PeriodFold
-    maker: FactMaker
+    site_id: SiteId
     cable_id: CableId | None
 
 
@@ -61,7 +62,7 @@ class StreamChoice:
     notes: list[Note]
 
 
-def choose_streams(found: FeedIndex, options: ReadOptions, source: str) -> StreamChoice:
+def choose_streams(found: FeedIndex, options: ReadOptions) -> StreamChoice:
     """Choose the streams of a feed that are read.
 
     Of several streams of one point and direction, those of intervals longer than a period give
@@ -70,12 +71,11 @@ def choose_streams(found: FeedIndex, options: ReadOptions, source: str) -> Strea
     Args:
         found: The feed.
         options: What it does not say about itself.
-        source: The delivery's name.
 
     Raises:
         Defect: Two streams count one direction of one site, or links that lead nowhere.
     """
-    chooser = _Chooser(found, options, source)
+    chooser = _Chooser(options)
     by_point: dict[str, list[_Pair]] = defaultdict(list)
     for stream in found.meter_readings.values():
         kind, point = found.type_of(stream), found.point_of(stream)
@@ -90,10 +90,8 @@ def choose_streams(found: FeedIndex, options: ReadOptions, source: str) -> Strea
 
 
 class _Chooser:
-    def __init__(self, found: FeedIndex, options: ReadOptions, source: str) -> None:
-        self._index = found
+    def __init__(self, options: ReadOptions) -> None:
         self._options = options
-        self._source = source
         self._taken: set[tuple[SiteId, CableId | None, Register | None]] = set()
         self.choice = StreamChoice({}, [])
 
@@ -132,14 +130,8 @@ class _Chooser:
             reason = f"two streams count {kind.register or 'net'} of {cable_id or site_id}"
             raise Defect(stream.line, reason)
         self._taken.add((site_id, cable_id, kind.register))
-        maker = FactMaker(
-            site_id=site_id,
-            register=kind.register,
-            received_at_s=self._options.received_at_s,
-            source=self._source,
-        )
         fold = PeriodFold(self._options.period_s)
-        self.choice.streams[stream.path] = Stream(kind, fold, maker, cable_id)
+        self.choice.streams[stream.path] = Stream(kind, fold, site_id, cable_id)
 
 
 def _useless(kind: ReadingType, point: UsagePoint) -> str:

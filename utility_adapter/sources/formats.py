@@ -23,6 +23,7 @@ from utility_adapter.sources.csv_register import (
     read_csv_sites,
 )
 from utility_adapter.sources.d0036 import read_d0036
+from utility_adapter.sources.defect import Defect, FileRefused
 from utility_adapter.sources.delivery import Delivery, collect
 from utility_adapter.sources.document import open_document
 from utility_adapter.sources.espi import read_espi
@@ -30,15 +31,7 @@ from utility_adapter.sources.espi_entry import ATOM
 from utility_adapter.sources.iec61968 import read_iec61968
 from utility_adapter.sources.japan_xml import read_japan
 from utility_adapter.sources.nem12 import read_nem12
-from utility_adapter.sources.source import (
-    Defect,
-    Document,
-    FileRefused,
-    Format,
-    FormatReader,
-    Limits,
-    ReadOptions,
-)
+from utility_adapter.sources.source import Document, Format, FormatReader, Limits, ReadOptions
 from utility_adapter.sources.xml_stream import Element, refuse_document_type
 
 READERS: Mapping[Format, FormatReader] = {

@@ -13,18 +13,19 @@ from utility_adapter.domain.readings import DataQuality, Register
 from utility_adapter.sources import quality_codes
 from utility_adapter.sources.amounts import MICRO_PER_WH, parse_amount
 from utility_adapter.sources.canonical_csv import parse_time
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.document import only_part
 from utility_adapter.sources.iec_reading_type import ReadingType, parse_reading_type
-from utility_adapter.sources.period_fold import FactMaker, Interval, PeriodFold
+from utility_adapter.sources.period_fold import Interval, PeriodFold
 from utility_adapter.sources.register_chain import RegisterChain
 from utility_adapter.sources.source import (
-    Defect,
     Document,
     Item,
     Note,
     NoteKind,
     ReadOptions,
     RegisterRead,
+    Values,
 )
 from utility_adapter.sources.xml_stream import (
     Element,
@@ -67,8 +68,7 @@ class _Message:
             else:
                 yield from self._meter(element)
         for (site_id, register), fold in self._folds.items():
-            for value in fold.finish():
-                yield from self._maker(site_id, register).items(value)
+            yield Values(site_id, register, fold.finish())
         for chain in self._chains.values():
             yield chain.last
 
@@ -130,15 +130,10 @@ class _Message:
         )
         chain = self._chain(site_id, kind.register)
         for item in chain.push(read, revision=self._revision, line=line_of(value)):
-            yield from self._told(site_id, kind.register, item)
-
-    def _told(self, site_id: SiteId, register: Register, item: Interval | Note) -> Iterator[Item]:
-        if isinstance(item, Note):
-            yield item
-            return
-        fold = PeriodFold(self._options.period_s)
-        for period in fold.push(item):
-            yield from self._maker(site_id, register).items(period)
+            if isinstance(item, Interval):
+                yield Values(site_id, kind.register, [item])
+            else:
+                yield item
 
     def _delta(self, site_id: SiteId, kind: ReadingType, value: Element) -> Iterator[Item]:
         if kind.length_s is None:
@@ -156,8 +151,7 @@ class _Message:
             line_of(value),
         )
         fold = self._fold(site_id, kind.register, line_of(value))
-        for period in fold.push(interval):
-            yield from self._maker(site_id, kind.register).items(period)
+        yield Values(site_id, kind.register, fold.push([interval]))
 
     def _fold(self, site_id: SiteId, register: Register, line: int) -> PeriodFold:
         if (site_id, register) not in self._folds:
@@ -176,14 +170,6 @@ class _Message:
     def _check_names(self, count: int, line: int) -> None:
         if count >= self._options.limits.names:
             raise Defect(line, f"more than {self._options.limits.names} registers")
-
-    def _maker(self, site_id: SiteId, register: Register) -> FactMaker:
-        return FactMaker(
-            site_id=site_id,
-            register=register,
-            received_at_s=self._options.received_at_s,
-            source=self._document.name,
-        )
 
 
 def _amount(value: Element, exponent: int) -> tuple[int, int]:

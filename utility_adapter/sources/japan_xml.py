@@ -24,9 +24,10 @@ from gridcord.units import Calendar, Period, SiteId
 from gridcord.units.period import HALF_HOUR_S
 from utility_adapter.domain.readings import DataQuality
 from utility_adapter.sources.amounts import parse_amount
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.document import only_part
-from utility_adapter.sources.period_fold import FactMaker, Interval, PeriodFold
-from utility_adapter.sources.source import Defect, Document, Item, Note, NoteKind, ReadOptions
+from utility_adapter.sources.period_fold import Interval, PeriodFold
+from utility_adapter.sources.source import Document, Item, Note, NoteKind, ReadOptions, Values
 from utility_adapter.sources.xml_stream import (
     Element,
     child,
@@ -53,7 +54,7 @@ class _Message:
     def __init__(self, document: Document, options: ReadOptions) -> None:
         self._document = document
         self._options = options
-        self._streams: dict[str, tuple[PeriodFold, FactMaker]] = {}
+        self._streams: dict[str, tuple[PeriodFold, SiteId]] = {}
         self._day: date | None = None
         self._number = 0
 
@@ -73,9 +74,8 @@ class _Message:
                 case _:
                     if child(element, "JP06400") is not None:
                         yield from self._group(element)
-        for fold, maker in self._streams.values():
-            for value in fold.finish():
-                yield from maker.items(value)
+        for fold, site_id in self._streams.values():
+            yield Values(site_id, self._options.japan_register, fold.finish())
 
     def _group(self, group: Element) -> Iterator[Item]:
         if child(group, "JP06405") is not None:
@@ -118,26 +118,19 @@ class _Message:
         revision: int,
         group: Element | None = None,
     ) -> Iterator[Item]:
-        fold, maker = self._stream(element if group is None else group)
+        fold, site_id = self._stream(element if group is None else group)
         line = line_of(element)
         amount, step = _amount(kwh, line) if kwh else (None, 0)
         interval = Interval(
             period.start_s, period.length_s, amount, step, quality, revision, "", line
         )
-        for value in fold.push(interval):
-            yield from maker.items(value)
+        yield Values(site_id, self._options.japan_register, fold.push([interval]))
 
-    def _stream(self, group: Element) -> tuple[PeriodFold, FactMaker]:
+    def _stream(self, group: Element) -> tuple[PeriodFold, SiteId]:
         point = required_text(group, "JP06400")
         if point not in self._streams:
-            site_id: SiteId = self._options.site_id(scheme=SCHEME, value=point, line=line_of(group))
-            maker = FactMaker(
-                site_id=site_id,
-                register=self._options.japan_register,
-                received_at_s=self._options.received_at_s,
-                source=self._document.name,
-            )
-            self._streams[point] = PeriodFold(self._options.period_s), maker
+            site_id = self._options.site_id(scheme=SCHEME, value=point, line=line_of(group))
+            self._streams[point] = PeriodFold(self._options.period_s), site_id
             if len(self._streams) > self._options.limits.names:
                 reason = f"more than {self._options.limits.names} supply points"
                 raise Defect(line_of(group), reason)

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from gridcord.units import SiteId
 from utility_adapter.domain.readings import DataQuality, Register
 from utility_adapter.sources import quality_codes
 from utility_adapter.sources.amounts import parse_amount
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.document import lines
 from utility_adapter.sources.period_fold import Interval
-from utility_adapter.sources.source import Defect, Document, ReadOptions
+from utility_adapter.sources.source import Document, ReadOptions
 
+SCHEME = "nmi"
 DAY_MINUTES = 24 * 60
 LENGTHS_MINUTES = (5, 15, 30)
 REGISTERS = {"E": Register.IMPORT, "B": Register.EXPORT}
@@ -44,6 +47,7 @@ class Channel:
 
     Args:
         nmi: National metering identifier.
+        site_id: Its site.
         configuration: The suffixes of all streams of the NMI.
         suffix: The suffix of this one.
         serial: The meter's serial number.
@@ -54,6 +58,7 @@ class Channel:
     """
 
     nmi: str
+    site_id: SiteId
     configuration: tuple[str, ...]
     suffix: str
     serial: str
@@ -100,7 +105,7 @@ def days(document: Document, options: ReadOptions) -> Iterator[Day]:
             case "100":
                 created_s, channel = _time(row, 2, options), None
             case "200":
-                channel = _channel(row, created_s)
+                channel = _channel(row, created_s, options)
             case "300":
                 if channel is None:
                     raise Defect(row.line, "300 without a 200 above it")
@@ -128,7 +133,7 @@ def _rows(document: Document, options: ReadOptions) -> Iterator[Row]:
         raise Defect(line, "cut off: no 900 record at the end")
 
 
-def _channel(row: Row, created_s: int) -> Channel:
+def _channel(row: Row, created_s: int, options: ReadOptions) -> Channel:
     nmi, configuration, suffix = row.get(1), row.get(2).upper(), row.get(4).upper()
     if not _SUFFIXES.fullmatch(configuration):
         raise Defect(row.line, f"no list of suffixes: {configuration[:40]!r}")
@@ -142,6 +147,7 @@ def _channel(row: Row, created_s: int) -> Channel:
         raise Defect(row.line, f"{suffix} counts Wh, kWh or MWh, not {row.get(7)[:20]!r}")
     return Channel(
         nmi=nmi,
+        site_id=options.site_id(scheme=SCHEME, value=nmi, line=row.line),
         configuration=suffixes,
         suffix=suffix,
         serial=row.get(6),

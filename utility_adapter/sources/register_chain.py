@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from utility_adapter.domain.readings import DataQuality, worst
 from utility_adapter.sources.amounts import MICRO_PER_WH
+from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.period_fold import Interval
-from utility_adapter.sources.source import Defect, Note, NoteKind, RegisterRead
+from utility_adapter.sources.source import Note, NoteKind, RegisterRead
 
 
 class RegisterChain:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO, Protocol
@@ -11,9 +11,11 @@ from gridcord.metering.records import AssetLoading
 from gridcord.units import CableId, IdentifierError, SiteId, parse_site_id
 from gridcord.units.period import HALF_HOUR_S
 from utility_adapter.domain.grid_asset import GridAsset
-from utility_adapter.domain.readings import DataQuality, ReadingFact, Register
+from utility_adapter.domain.readings import DataQuality, Register
 from utility_adapter.domain.site import Site
 from utility_adapter.domain.transfers import PeriodTransfer
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.period_fold import Interval
 
 MIB = 1 << 20
 
@@ -31,32 +33,6 @@ class Format(StrEnum):
     JAPAN_30_MINUTE = "JAPAN_30_MINUTE"
     IEC_61968_9 = "IEC_61968_9"
     D0036 = "D0036"
-
-
-class FileRefused(Exception):
-    """A file that is broken, of no known format, or too big; nothing of it was imported.
-
-    Args:
-        file: Its name.
-        line: Where, from 1; None when it is not about one line.
-        reason: Why, for the utility's staff.
-    """
-
-    def __init__(self, *, file: str, line: int | None, reason: str) -> None:
-        self.file = file
-        self.line = line
-        self.reason = reason
-        where = file if line is None else f"{file}:{line}"
-        super().__init__(f"{where}: {reason}")
-
-
-class Defect(Exception):
-    """What a reader finds wrong, before the file's name is added (see `FileRefused`)."""
-
-    def __init__(self, line: int | None, reason: str) -> None:
-        self.line = line
-        self.reason = reason
-        super().__init__(reason)
 
 
 class NoteKind(StrEnum):
@@ -103,7 +79,22 @@ class RegisterRead:
     quality: DataQuality
 
 
-Item = ReadingFact | RegisterRead | PeriodTransfer | Site | GridAsset | AssetLoading | Note
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Periods of one stream of a site.
+
+    Args:
+        site_id: The metering point.
+        register: What the stream counts; None for a net stream, + import.
+        periods: Their values.
+    """
+
+    site_id: SiteId
+    register: Register | None
+    periods: Sequence[Interval]
+
+
+Item = Values | RegisterRead | PeriodTransfer | Site | GridAsset | AssetLoading | Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

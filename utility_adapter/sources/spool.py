@@ -1,4 +1,4 @@
-"""Where the facts of a file wait until the whole of it was found sound.
+"""Where the values of a file wait until the whole of it was found sound.
 
 In memory while they are few, in a temporary file beyond: a feed of a million values is validated
 to its end before the first of them is handed on, and read once.
@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import Generic, TypeVar
 
 from gridcord.units import Period, SiteId
-from utility_adapter.domain.readings import DataQuality, ReadingFact, Register
-from utility_adapter.sources.source import Defect, Limits
+from utility_adapter.domain.readings import MAX_WH, DataQuality, ReadingFact, Register
+from utility_adapter.sources.amounts import whole_step_wh, whole_wh
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.period_fold import Interval
+from utility_adapter.sources.source import Limits, Values
 
-_ROW = struct.Struct(
-    "<IqIBqqBqI"
-)  # site, start, length, register, Wh, step, quality, revision, method
+# site, register, start, length, Wh, step, quality, revision, method
+_ROW = struct.Struct("<IBqIqqBqI")
 _IN_MEMORY_BYTES = 4 << 20
 _ROWS_AT_ONCE = 4096
-_REGISTERS = tuple(Register)
-_QUALITIES = tuple(DataQuality)
+_REGISTERS = {register: number for number, register in enumerate(Register)}
+_QUALITIES = {quality: number for number, quality in enumerate(DataQuality)}
 T = TypeVar("T")
+_period = lru_cache(maxsize=1 << 14)(Period)
 
 
 class _Names(Generic[T]):
@@ -62,30 +66,48 @@ class Spool:
         self._pending = bytearray()
         self.count = 0
 
-    def add(self, fact: ReadingFact) -> None:
-        """Keep a fact.
+    def add(self, values: Values) -> list[Interval]:
+        """Keep the values of a stream.
+
+        Returns:
+            The periods that have no value.
 
         Raises:
-            Defect: Too many names, or a number beyond 64 bits.
+            Defect: A register that counts backwards or beyond every bound, or too many names.
         """
-        try:
-            row = _ROW.pack(
-                self._sites.number(fact.site_id),
-                fact.period.start_s,
-                fact.period.length_s,
-                _REGISTERS.index(fact.register),
-                fact.wh,
-                fact.step_wh,
-                _QUALITIES.index(fact.quality),
-                fact.revision,
-                self._methods.number(fact.method),
-            )
-        except struct.error:
-            raise Defect(None, f"a number beyond 64 bits at {fact.period}") from None
-        self._pending += row
-        self.count += 1
+        site = self._sites.number(values.site_id)
+        missing: list[Interval] = []
+        for period in values.periods:
+            if period.micro_wh is None:
+                missing.append(period)
+            elif values.register is not None:
+                self._add(site, values.register, period, period.micro_wh)
+            else:
+                self._add(site, Register.IMPORT, period, max(0, period.micro_wh))
+                self._add(site, Register.EXPORT, period, max(0, -period.micro_wh))
         if len(self._pending) >= _ROWS_AT_ONCE * _ROW.size:
             self._flush()
+        return missing
+
+    def _add(self, site: int, register: Register, period: Interval, micro_wh: int) -> None:
+        wh = whole_wh(micro_wh)
+        if not 0 <= wh <= MAX_WH:
+            raise Defect(period.line, f"{register} of {wh} Wh in a period is impossible")
+        try:
+            self._pending += _ROW.pack(
+                site,
+                _REGISTERS[register],
+                period.start_s,
+                period.length_s,
+                wh,
+                whole_step_wh(period.step_micro_wh),
+                _QUALITIES[period.quality],
+                period.revision,
+                self._methods.number(period.method),
+            )
+        except struct.error:
+            raise Defect(period.line, "a number beyond 64 bits") from None
+        self.count += 1
 
     def _flush(self) -> None:
         self._file.write(self._pending)
@@ -104,30 +126,32 @@ class Spool:
             yield batch
 
     def _facts(self) -> Iterator[ReadingFact]:
+        registers, qualities = tuple(_REGISTERS), tuple(_QUALITIES)
+        sites, methods = self._sites.values, self._methods.values
+        for row in self._rows():
+            site, register, start_s, length_s, wh, step_wh, quality, revision, method = row
+            yield ReadingFact(
+                site_id=sites[site],
+                period=_period(start_s, length_s),
+                register=registers[register],
+                wh=wh,
+                step_wh=step_wh,
+                quality=qualities[quality],
+                revision=revision,
+                received_at_s=self._received_at_s,
+                source=self._source,
+                method=methods[method],
+            )
+
+    def _rows(self) -> Iterator[tuple[int, ...]]:
         at = 0
         while True:
-            self._file.seek(at)
+            self._file.seek(at)  # another reader may have moved it
             rows = self._file.read(_ROWS_AT_ONCE * _ROW.size)
-            self._file.seek(0, 2)
             if not rows:
                 return
             at += len(rows)
-            yield from map(self._fact, _ROW.iter_unpack(rows))
-
-    def _fact(self, row: tuple[int, ...]) -> ReadingFact:
-        site, start_s, length_s, register, wh, step_wh, quality, revision, method = row
-        return ReadingFact(
-            site_id=self._sites.values[site],
-            period=Period(start_s, length_s),
-            register=_REGISTERS[register],
-            wh=wh,
-            step_wh=step_wh,
-            quality=_QUALITIES[quality],
-            revision=revision,
-            received_at_s=self._received_at_s,
-            source=self._source,
-            method=self._methods.values[method],
-        )
+            yield from _ROW.iter_unpack(rows)
 
     def close(self) -> None:
         """Forget the facts."""

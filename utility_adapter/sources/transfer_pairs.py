@@ -8,8 +8,9 @@ from gridcord.units import CableId, Period, SiteId
 from utility_adapter.domain.readings import Register
 from utility_adapter.domain.transfers import PeriodTransfer
 from utility_adapter.sources.amounts import whole_step_wh, whole_wh
-from utility_adapter.sources.period_fold import PeriodValue
-from utility_adapter.sources.source import Defect, Item, Limits, Note, NoteKind
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.period_fold import Interval
+from utility_adapter.sources.source import Item, Limits, Note, NoteKind
 
 
 class TransferPairs:
@@ -21,19 +22,20 @@ class TransferPairs:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._pairs: dict[tuple[SiteId, CableId, Period], dict[Register, PeriodValue]] = {}
+        self._pairs: dict[tuple[SiteId, CableId, Period], dict[Register, Interval]] = {}
 
     def add(
-        self, *, site_id: SiteId, cable_id: CableId, register: Register, value: PeriodValue
+        self, *, site_id: SiteId, cable_id: CableId, register: Register, value: Interval
     ) -> None:
         """Keep one direction of a period.
 
         Raises:
             Defect: It was told already, or there are too many.
         """
-        pair = self._pairs.setdefault((site_id, cable_id, value.period), {})
+        period = Period(value.start_s, value.length_s)
+        pair = self._pairs.setdefault((site_id, cable_id, period), {})
         if register in pair:
-            reason = f"{register} of cable {cable_id} at {value.period} stands twice"
+            reason = f"{register} of cable {cable_id} at {period} stands twice"
             raise Defect(value.line, reason)
         pair[register] = value
         if len(self._pairs) > self._limits.names:

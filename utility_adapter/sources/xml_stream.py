@@ -12,7 +12,8 @@ from typing import Any, BinaryIO, TypeAlias
 from lxml import etree
 from lxml.etree import _Element
 
-from utility_adapter.sources.source import Defect, Limits
+from utility_adapter.sources.defect import Defect
+from utility_adapter.sources.source import Limits
 
 _CHUNK_BYTES = 1 << 16
 Element: TypeAlias = _Element  # lxml names no public type for it
