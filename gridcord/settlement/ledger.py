@@ -9,7 +9,7 @@ query over the time at which entries were made.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from gridcord.settlement.account import Account, Posting
@@ -126,21 +126,19 @@ def restated(
     ), tuple(entries)
 
 
-def fold(*, facts: Iterable[KnownFact], terms: Terms) -> tuple[Entry, ...]:
-    """All entries that facts give, in the order in which they came."""
+def fold(*, facts: Iterable[KnownFact], terms: Terms) -> Iterator[Entry]:
+    """Yield all entries that facts give, in the order in which the facts came."""
     states: dict[Subject, SubjectState] = {}
-    entries: list[Entry] = []
     for known in facts:
         for subject in subjects(known.fact):
-            states[subject], new = learn(
+            states[subject], entries = learn(
                 state=states.get(subject, _UNKNOWN),
                 subject=subject,
                 fact=known.fact,
                 known_s=known.known_s,
                 terms=terms,
             )
-            entries += new
-    return tuple(entries)
+            yield from entries
 
 
 Balances = dict[tuple[Account, str], int]

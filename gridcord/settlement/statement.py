@@ -6,6 +6,7 @@ currency's minor unit, and what that leaves is carried into the next month: noth
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from zoneinfo import ZoneInfo
 from gridcord.settlement.account import Account, Purpose
 from gridcord.settlement.facts import AccountSubject, Payout, Subject
 from gridcord.settlement.ledger import Entry
+from gridcord.settlement.schedule import check_zone
 from gridcord.units import Money, Period
 from gridcord.units.money import MICROS
 
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _DIGITS = MappingProxyType({"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3})
 
 
@@ -39,7 +42,10 @@ class Month:
     zone: str
 
     def __post_init__(self) -> None:
-        self.bounds()
+        check_zone(self.zone)
+        if not _MONTH.fullmatch(self.name):
+            message = f"no such month: {self.name!r}"
+            raise ValueError(message)
 
     def bounds(self) -> tuple[int, int]:
         """First second and first second after, since 1970 UTC."""
