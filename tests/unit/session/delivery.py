@@ -129,6 +129,7 @@ class Delivery:
     def __init__(self, scenario: Scenario | None = None, engines: Engines | None = None) -> None:
         self.scenario = scenario or Scenario()
         self.engines = engines or Engines()
+        self._committed: dict[tuple[Store, tuple[Any, ...]], tuple[Store, Any]] = {}
         self._advanced: dict[tuple[Any, CableInput, float], tuple[Any, tuple[Any, ...]]] = {}
 
     def initial(self) -> World:
@@ -282,13 +283,10 @@ class Delivery:
         return _with_link(world._replace(batch=(*world.batch, offer)), index, link)
 
     def _commit(self, world: World) -> World:
-        folded = self._fold(world)
-        store = world.store
-        for offer, ruling in zip(world.batch, folded.rulings, strict=True):
-            if ruling.acked and offer.fence != store.cursor.fence:
-                raise Broken("I12: takes an entry of a session that is over")
-            store = _stored(store, offer, ruling)
-        store = store._replace(cursor=folded.cursors.get(CABLE, store.cursor))
+        question = world.store, world.batch
+        if question not in self._committed:
+            self._committed[question] = self._fold(*question)
+        store, folded = self._committed[question]
         world = world._replace(store=store, batch=())
         for index, link in reversed(list(enumerate(_links(world)))):
             session = CABLE, link.fence
@@ -299,12 +297,18 @@ class Delivery:
                 world = _with_link(world, index, link._replace(ended=True, sent=()))
         return world
 
-    def _fold(self, world: World) -> Any:
-        cursors = {CABLE: world.store.cursor}
-        wanted = self.engines.manager.keys_to_look_up(cursors=cursors, offers=world.batch)
-        rows = {row.sequence: _bytes(row.tag) for row in world.store.rows}
+    def _fold(self, store: Store, batch: tuple[Any, ...]) -> tuple[Store, Any]:
+        """What the committer does in one transaction."""
+        engine, cursors = self.engines.manager, {CABLE: store.cursor}
+        wanted = engine.keys_to_look_up(cursors=cursors, offers=batch)
+        rows = {row.sequence: _bytes(row.tag) for row in store.rows}
         stored = {key: rows[key.sequence] for key in wanted if key.sequence in rows}
-        return self.engines.manager.fold_batch(cursors=cursors, offers=world.batch, stored=stored)
+        folded = engine.fold_batch(cursors=cursors, offers=batch, stored=stored)
+        for offer, ruling in zip(batch, folded.rulings, strict=True):
+            if ruling.acked and offer.fence != store.cursor.fence:
+                raise Broken("I12: takes an entry of a session that is over")
+            store = _stored(store, offer, ruling)
+        return store._replace(cursor=folded.cursors.get(CABLE, store.cursor)), folded
 
     # -- what may happen once, and what may go wrong
 
