@@ -1,1 +1,67 @@
-"""One format a file: what utilities send, and what we send them."""
+"""One format a file: what utilities send, and what we send them.
+
+The port is in `source`; `detect` and `read_file` take any file of any of the formats. A file is
+read to its end and found sound before the first of its values is handed on, or it is refused with
+its name, line and reason.
+"""
+
+from collections.abc import Mapping
+
+from utility_adapter.sources.csv_readings import write_csv_readings, write_csv_transfers
+from utility_adapter.sources.defect import FileRefused
+from utility_adapter.sources.delivery import Delivery, Summary
+from utility_adapter.sources.espi_pull import EspiPull, EspiServer, PullCursor
+from utility_adapter.sources.espi_write import write_espi_readings, write_espi_transfers
+from utility_adapter.sources.formats import detect, read_document, read_file
+from utility_adapter.sources.nem12_write import (
+    Nem12Names,
+    write_nem12_readings,
+    write_nem12_transfers,
+)
+from utility_adapter.sources.pull import NotReady, PullFailed
+from utility_adapter.sources.series import NotExpressible
+from utility_adapter.sources.source import (
+    Format,
+    Limits,
+    Note,
+    NoteKind,
+    ReadOptions,
+    RegisterRead,
+    TransferWriter,
+)
+
+TRANSFER_WRITERS: Mapping[Format, TransferWriter] = {
+    Format.CSV_TRANSFERS: write_csv_transfers,
+    Format.ESPI: write_espi_transfers,
+    Format.NEM12: write_nem12_transfers,
+}
+
+__all__ = [
+    "TRANSFER_WRITERS",
+    "Delivery",
+    "EspiPull",
+    "EspiServer",
+    "FileRefused",
+    "Format",
+    "Limits",
+    "Nem12Names",
+    "NotExpressible",
+    "NotReady",
+    "Note",
+    "NoteKind",
+    "PullCursor",
+    "PullFailed",
+    "ReadOptions",
+    "RegisterRead",
+    "Summary",
+    "TransferWriter",
+    "detect",
+    "read_document",
+    "read_file",
+    "write_csv_readings",
+    "write_csv_transfers",
+    "write_espi_readings",
+    "write_espi_transfers",
+    "write_nem12_readings",
+    "write_nem12_transfers",
+]
