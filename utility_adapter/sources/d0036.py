@@ -61,7 +61,7 @@ class _Flow:
             yield from self._finished_day()
             match row.kind:
                 case "ZHV":
-                    self._revision = _created(row)
+                    self._revision = _time(row, 6)
                 case "101":
                     yield from self._begin(row)
                 case "102":
@@ -142,14 +142,16 @@ def _rows(document: Document, options: ReadOptions) -> Iterator[_Row]:
         ended = kind == "ZPT"
         if ended and row.get(1) != str(count):
             raise Defect(line, f"{count} records, but the ZPT counts {row.get(1)[:20]!r}")
+        if ended:
+            _time(row, 4)  # the last field: cut off without it
         count += 1
         yield row
     if not ended:
         raise Defect(line, "cut off: no ZPT record at the end")
 
 
-def _created(row: _Row) -> int:
-    text = row.get(6)
+def _time(row: _Row, index: int) -> int:
+    text = row.get(index)
     try:
         if len(text) != 14 or not (text.isascii() and text.isdecimal()):
             raise ValueError(text)
