@@ -5,16 +5,20 @@ Every method of a store is one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gridcord.metering.reading import SiteReading
 from gridcord.metering.records import AssetLoading
 from gridcord.session.manager import Folded, Offer
 from gridcord.session.opening import CableCursor, Opening
+from gridcord.units import Period, Position, SiteId
 from manager.domain.cable_session import CableIntroduction
 from manager.domain.logged_entry import LoggedEntry, ReadEntry
+from manager.domain.site import RegisteredSite
 from manager.domain.site_block import SiteBlock
+from manager.domain.transfer import StoredTransfer
 
 
 class StoreFull(Exception):
@@ -23,6 +27,20 @@ class StoreFull(Exception):
 
 class StoreUnavailable(Exception):
     """The store does not answer: nothing of the transaction is known to be stored."""
+
+
+class PeerUnavailable(Exception):
+    """The market or the utility did not do what was asked.
+
+    Args:
+        peer: Which.
+        reason: A stable code.
+        message: For a person.
+    """
+
+    def __init__(self, peer: str, reason: str, message: str) -> None:
+        super().__init__(f"{peer}: {reason}: {message}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +123,30 @@ class Projection(Protocol):
 
     async def apply(self, entries: Sequence[ReadEntry], *, now_s: int) -> None:
         """Derive what follows from entries, in order, and move on behind the last."""
+        ...
+
+
+class Utility(Protocol):
+    """What the utility knows, and what it must know. Every call may raise `PeerUnavailable`."""
+
+    async def site(self, site_id: SiteId, found: Position | None) -> RegisteredSite | None:
+        """What the utility tells of a site; None when it does not know it."""
+        ...
+
+    async def readings(self, site_id: SiteId, first: Period, count: int) -> list[SiteReading]:
+        """The newest revision of each metered period, oldest first; count in [1, 1000]."""
+        ...
+
+    def watch_readings(self, cursor: str) -> AsyncIterator[tuple[SiteReading | None, str]]:
+        """Readings as they are received, with the cursor behind each; None is a sign of life."""
+        ...
+
+    def watch_loadings(
+        self, cursor: str
+    ) -> AsyncIterator[tuple[AssetLoading | None, tuple[str, ...], str]]:
+        """Loadings of equipment with the sites below it, and the cursor behind each."""
+        ...
+
+    async def report(self, transfers: Sequence[tuple[StoredTransfer, int]]) -> None:
+        """Tell what cables transferred, with each one's revision; stored when this returns."""
         ...

@@ -1,0 +1,62 @@
+"""A site as the utility has it registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridcord.metering.records import AssetLoading
+from gridcord.units import Position, SiteId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredSite:
+    """What the utility tells of a site.
+
+    Args:
+        site_id: The site.
+        position: Where it is registered; None in privacy mode.
+        position_inside: In privacy mode: whether the asked position is within its radius.
+        meter_ids: Meters installed there.
+        rated_power_w: Most the connection carries, W; None when not known.
+        assets: The equipment above it, nearest first.
+        area_id: Market area; empty when not known.
+        route_b_id: For cables at this site; empty without the host's consent.
+        route_b_password: A secret.
+    """
+
+    site_id: SiteId
+    position: Position | None = None
+    position_inside: bool | None = None
+    meter_ids: tuple[str, ...] = ()
+    rated_power_w: int | None = None
+    assets: tuple[AssetLoading, ...] = ()
+    area_id: str = ""
+    route_b_id: str = ""
+    route_b_password: str = ""
+
+
+def distance_m(*, registered: RegisteredSite, found: Position) -> float | None:
+    """How far a position is from the registered one, metres; None when that is not told."""
+    return None if registered.position is None else registered.position.distance_m(found)
+
+
+def at_site(*, registered: RegisteredSite, found: Position, tolerance_m: float) -> bool | None:
+    """Whether a cable is where the site is registered; None when that cannot be said.
+
+    A fix that is worse than the tolerance says nothing by itself; its radius is given to the
+    cable as the benefit of the doubt.
+
+    Args:
+        registered: What the utility tells.
+        found: Where the cable says it is.
+        tolerance_m: Garden, street and map error.
+    """
+    if registered.position_inside is not None:
+        return registered.position_inside
+    distance = distance_m(registered=registered, found=found)
+    if distance is None:
+        return None
+    radius_m = found.accuracy_m or 0.0
+    if distance <= tolerance_m:
+        return True
+    return False if distance - radius_m > tolerance_m else None
