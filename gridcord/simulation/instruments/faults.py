@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -52,6 +53,7 @@ class FaultyLine:
     send: Callable[[bytes], None]
     faults: Faults = field(default_factory=Faults)
     _pending: set[asyncio.TimerHandle] = field(default_factory=set)
+    _free_s: float = 0.0
 
     def write(self, frame: bytes) -> None:
         """Send one frame, or what the faults leave of it."""
@@ -62,10 +64,10 @@ class FaultyLine:
             frame = flip_bit(frame, 8 * (len(frame) // 2))
         if faults.take("truncate"):
             frame = frame[: len(frame) // 2]
-        frame = faults.noise + frame
-        delay_s = faults.late_s if faults.take("late") else 0.0
-        for index, piece in enumerate(_pieces(frame, faults.fragment)):
-            self._later(delay_s + index * faults.fragment_s, piece)
+        if faults.take("late"):
+            self._later(faults.late_s, lambda: self._emit(faults.noise + frame))
+        else:
+            self._emit(faults.noise + frame)
 
     def close(self) -> None:
         """Forget what has not been sent yet."""
@@ -73,16 +75,24 @@ class FaultyLine:
             handle.cancel()
         self._pending.clear()
 
-    def _later(self, delay_s: float, piece: bytes) -> None:
+    def _emit(self, frame: bytes) -> None:
+        """Send behind the pieces of earlier frames: bytes of two frames never mix on a wire."""
+        now_s = asyncio.get_running_loop().time()
+        for piece in _pieces(frame, self.faults.fragment):
+            start_s = max(now_s, self._free_s)
+            self._later(start_s - now_s, functools.partial(self.send, piece))
+            self._free_s = start_s + self.faults.fragment_s * bool(self.faults.fragment)
+
+    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
         if delay_s <= 0:
-            self.send(piece)
+            action()
             return
 
-        def send() -> None:
+        def act() -> None:
             self._pending.discard(handle)
-            self.send(piece)
+            action()
 
-        handle = asyncio.get_running_loop().call_later(delay_s, send)
+        handle = asyncio.get_running_loop().call_later(delay_s, act)
         self._pending.add(handle)
 
 

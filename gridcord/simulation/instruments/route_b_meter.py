@@ -23,6 +23,7 @@ from gridcord.simulation.instruments.source import RegisterSource
 HALF_HOUR_S = 1800  # the meter's own grid, by its standard
 _JST_S = 9 * 3600
 _DAY_S = 86_400
+_MIN_TENTHS_A, _MAX_TENTHS_A = -0x7FFF, 0x7FFD  # of a phase: half the power at 100 V
 
 _DAY, _FIXED_IMPORT, _FIXED_EXPORT, _BACK_FROM = 0xE5, 0xEA, 0xEB, 0xED
 _SETTABLE = frozenset({0x81, _DAY, _BACK_FROM})
@@ -219,7 +220,7 @@ class RouteBMeter:
             0xE4: self._history_day(day[0], 1),
             _DAY: day,
             0xE7: echonet_energy.encode_power(power_w),
-            0xE8: struct.pack(">hh", round(power_w / 20), round(power_w / 20)),
+            0xE8: 2 * struct.pack(">h", max(_MIN_TENTHS_A, min(_MAX_TENTHS_A, power_w // 20))),
             _FIXED_IMPORT: FixedTime(time=time, count=fixed_import).encode(),
             _FIXED_EXPORT: FixedTime(time=time, count=fixed_export).encode(),
             _BACK_FROM: self._settings.get(_BACK_FROM, b"\xff\xff\xff\xff\xff\xff\x0c"),

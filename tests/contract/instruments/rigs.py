@@ -23,7 +23,6 @@ from cable_node.drivers.route_b_session import RouteBCredentials, RouteBSettings
 from cable_node.ports import CableMeter, Contactor, HomeEnergy, Positioning, SiteMeter
 from gridcord.protocols.skstack import Dialect
 from gridcord.simulation.instruments import p1_meter
-from gridcord.simulation.instruments.faults import Faults
 from gridcord.simulation.instruments.gps_receiver import GpsReceiver
 from gridcord.simulation.instruments.home_energy_node import HomeEnergyNode
 from gridcord.simulation.instruments.rapi_board import RapiBoard
@@ -299,13 +298,6 @@ async def listening(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def faults(instrument: SerialInstrument, **knobs: Any) -> Faults:
-    """Turn the knobs of a twin's line."""
-    for name, value in knobs.items():
-        setattr(instrument.faults, name, value)
-    return instrument.faults
 
 
 STRICT = [
