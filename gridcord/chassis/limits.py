@@ -12,10 +12,8 @@ Options = list[tuple[str, int | str]]
 
 MAX_MESSAGE_TO_SERVER_BYTES = 64 * 1024
 MAX_MESSAGE_TO_CLIENT_BYTES = 256 * 1024
-_MAX_METADATA_BYTES = 4 * 1024
-_ABSOLUTE_MAX_METADATA_BYTES = 8 * 1024
+MAX_METADATA_BYTES = 8 * 1024
 _LOOK_AHEAD_BYTES = 64 * 1024
-_WAITING_S = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +28,10 @@ class ServerLimits:
         concurrent_calls: Of the whole server; more are answered RESOURCE_EXHAUSTED.
         pending_calls: Accepted by the core and not yet taken by Python. The core's own default
             refuses a quarter of 10,000 peers that reconnect at once.
+        pending_s: How long they may wait there; whole seconds.
         message_bytes: Of one request.
         response_bytes: Of one response.
-        metadata_bytes: From here on the core refuses some requests, more as they grow.
-        absolute_metadata_bytes: From here on it refuses all.
+        metadata_bytes: Of one request.
         handshake_s: For TLS, the preface and the peer's SETTINGS.
         settings_s: For the peer's acknowledgement of our SETTINGS.
         idle_s: A connection without calls is closed after it.
@@ -51,10 +49,10 @@ class ServerLimits:
     connections: int = 20_000
     concurrent_calls: int = 25_000
     pending_calls: int = 30_000
+    pending_s: float = 600
     message_bytes: int = MAX_MESSAGE_TO_SERVER_BYTES
     response_bytes: int = MAX_MESSAGE_TO_CLIENT_BYTES
-    metadata_bytes: int = _MAX_METADATA_BYTES
-    absolute_metadata_bytes: int = _ABSOLUTE_MAX_METADATA_BYTES
+    metadata_bytes: int = MAX_METADATA_BYTES
     handshake_s: float = 5
     settings_s: float = 5
     idle_s: float = 60
@@ -73,11 +71,10 @@ class ServerLimits:
             ("grpc.max_allowed_incoming_connections", self.connections),
             ("grpc.server.max_pending_requests", self.pending_calls),
             ("grpc.server.max_pending_requests_hard_limit", self.pending_calls),
-            ("grpc.server_max_unrequested_time_in_server", _WAITING_S),
+            ("grpc.server_max_unrequested_time_in_server", round(self.pending_s)),
             ("grpc.max_receive_message_length", self.message_bytes),
             ("grpc.max_send_message_length", self.response_bytes),
-            ("grpc.max_metadata_size", self.metadata_bytes),
-            ("grpc.absolute_max_metadata_size", self.absolute_metadata_bytes),
+            ("grpc.absolute_max_metadata_size", self.metadata_bytes),
             ("grpc.server_handshake_timeout_ms", _ms(self.handshake_s)),
             ("grpc.http2.settings_timeout", _ms(self.settings_s)),
             ("grpc.max_connection_idle_ms", _ms(self.idle_s)),
@@ -117,8 +114,7 @@ class ChannelLimits:
         return [
             ("grpc.max_receive_message_length", self.message_bytes),
             ("grpc.max_send_message_length", self.request_bytes),
-            ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
-            ("grpc.absolute_max_metadata_size", _ABSOLUTE_MAX_METADATA_BYTES),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
             ("grpc.keepalive_time_ms", _ms(self.keepalive_s)),
             *_keepalive_timeout(self.keepalive_timeout_s),
             ("grpc.http2.max_pings_without_data", 0),  # 0: as many as needed on a silent stream

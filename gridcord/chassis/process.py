@@ -13,7 +13,8 @@ from google.protobuf.internal import api_implementation
 
 Result = TypeVar("Result")
 
-FILES_WANTED = 65_536
+FEW_FILES = 1024
+MANY_FILES = 65_536  # a connection is a file
 _GENERATIONS = (200_000, 50, 1000)
 
 log = structlog.get_logger()
@@ -23,12 +24,12 @@ class SlowProtobuf(RuntimeError):
     """Protobuf runs without its C library: fifty times slower, so it is an installation fault."""
 
 
-def run(main: Coroutine[Any, Any, Result], *, files: int = FILES_WANTED) -> Result:
+def run(main: Coroutine[Any, Any, Result], *, files: int = FEW_FILES) -> Result:
     """Prepare the process and run `main` on uvloop where it is installed.
 
     Args:
         main: The program.
-        files: Open files wanted: one a connection, and some.
+        files: Open files wanted: one a connection, and some; `MANY_FILES` for a server of fleets.
 
     Raises:
         SlowProtobuf: The installation would be too slow to use.

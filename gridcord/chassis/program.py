@@ -19,7 +19,7 @@ from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.limits import ServerLimits
 from gridcord.chassis.logging import configure_logging
-from gridcord.chassis.process import SlowProtobuf, run
+from gridcord.chassis.process import FEW_FILES, SlowProtobuf, run
 from gridcord.chassis.sections import (
     ClockSettings,
     DenyListSettings,
@@ -49,7 +49,11 @@ Main = Callable[[Settings], Coroutine[Any, Any, ExitCode]]
 
 
 def run_program(
-    model: type[Settings], main: Main[Settings], arguments: Sequence[str] | None = None
+    model: type[Settings],
+    main: Main[Settings],
+    arguments: Sequence[str] | None = None,
+    *,
+    files: int = FEW_FILES,
 ) -> int:
     """Run a program from its command line: `[--config FILE] [--check] [--version]`.
 
@@ -57,6 +61,7 @@ def run_program(
         model: Its settings, with a `log` table.
         main: Runs it; its exit code is the process's.
         arguments: Of the command line; None for those of the process.
+        files: Open files wanted, see `process.run`.
 
     Returns:
         The exit code: `ExitCode.USAGE`, with a line on standard error, when settings, files or
@@ -68,7 +73,7 @@ def run_program(
         if options.check:
             return ExitCode.OK
         configure_logging(_log_settings(settings), program=model.program)
-        return run(main(settings))
+        return run(main(settings), files=files)
     except (SettingsError, CredentialsError, DenyListError, OSError) as error:
         sys.stderr.write(f"gridcord-{model.program}: {error}\n")
         return ExitCode.USAGE

@@ -35,7 +35,7 @@ async def linked(target: str) -> AsyncIterator[Link]:
             tasks.add(asyncio.create_task(_pump(link, source, sink)))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    link.address = "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    link.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield link
     finally:

@@ -101,11 +101,10 @@ def test_reflection_is_for_operators(pki: Pki) -> None:
 
 def test_reflection_can_be_switched_off(pki: Pki) -> None:
     async def scenario() -> None:
-        async with serving(pki, with_reflection=False) as served:
-            async with served.channel(VIEWER) as channel:
-                with pytest.raises(grpc.aio.AioRpcError) as caught:
-                    await _services(channel)
-                assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        async with serving(pki, with_reflection=False) as served, served.channel(VIEWER) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await _services(channel)
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
     asyncio.run(scenario())
 
