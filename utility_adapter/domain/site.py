@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -101,7 +102,7 @@ class PrivacyRule:
     radius_m: float
 
     def __post_init__(self) -> None:
-        if not self.radius_m > 0:
+        if not 0 < self.radius_m < math.inf:
             message = f"a radius is positive: {self.radius_m}"
             raise ValueError(message)
 

@@ -136,10 +136,16 @@ def _fields(text: str, line: int) -> list[str]:
         raise Defect(line, f"not CSV: {error}") from None
 
 
-def header_fits(fields: Iterable[str], table: Table) -> bool:
-    """Whether a first line is the header of a kind of file."""
-    names = [field.strip() for field in fields]
-    return set(table.required) <= set(names) <= set(table.columns)
+def header_score(fields: Iterable[str], table: Table) -> int:
+    """How much a first line looks like the header of a kind of file; 0 when it does not.
+
+    A header with a column too many or too few is still recognised, so that the reader can say
+    which.
+    """
+    names = {field.strip() for field in fields}
+    required = sum(name in names for name in table.required)
+    enough = 2 * required >= len(table.required) and table.required[0] in names
+    return sum(name in names for name in table.columns) if enough else 0
 
 
 def _header(fields: list[str], table: Table, line: int) -> list[str]:

@@ -50,7 +50,7 @@ def read_csv_readings(document: Document, options: ReadOptions) -> Iterator[Item
 def _interval(record: Record, wh: int, options: ReadOptions) -> Interval:
     return Interval(
         record.read("period_start", parse_time),
-        record.read_or_none("period_s", parse_integer) or options.period_s,
+        _length_s(record, options),
         wh * MICRO_PER_WH,
         _positive(record, "step_wh") * MICRO_PER_WH,
         record.read("quality", DataQuality),
@@ -58,6 +58,11 @@ def _interval(record: Record, wh: int, options: ReadOptions) -> Interval:
         record.read("method", _method),
         record.line,
     )
+
+
+def _length_s(record: Record, options: ReadOptions) -> int:
+    length_s = record.read_or_none("period_s", parse_integer)
+    return options.period_s if length_s is None else length_s
 
 
 def _method(text: str) -> str:
@@ -92,13 +97,12 @@ def read_csv_transfers(document: Document, options: ReadOptions) -> Iterator[Ite
 
 
 def _transfer(record: Record, options: ReadOptions) -> PeriodTransfer:
-    length_s = record.read_or_none("period_s", parse_integer) or options.period_s
     site_id = record.read("site_id", parse_site_id)
     try:
         return PeriodTransfer(
             cable_id=CableId(record.read("cable_id", parse_device_id)),
             site_id=options.aliases.get(site_id, site_id),
-            period=Period(record.read("period_start", parse_time), length_s),
+            period=Period(record.read("period_start", parse_time), _length_s(record, options)),
             site_to_vehicle_wh=record.read("site_to_vehicle_wh", parse_wh),
             vehicle_to_site_wh=record.read("vehicle_to_site_wh", parse_wh),
             step_wh=_positive(record, "step_wh"),

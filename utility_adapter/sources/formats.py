@@ -14,7 +14,7 @@ from utility_adapter.sources.canonical_csv import (
     READINGS,
     SITES,
     TRANSFERS,
-    header_fits,
+    header_score,
 )
 from utility_adapter.sources.csv_readings import read_csv_readings, read_csv_transfers
 from utility_adapter.sources.csv_register import (
@@ -128,7 +128,8 @@ def _text(head: bytes) -> Format | None:
     if first.startswith("ZHV|"):
         return Format.D0036 if "|D0036" in first else None
     fields = first.split(",")
-    return next((found for found, table in _TABLES.items() if header_fits(fields, table)), None)
+    best = max(_TABLES, key=lambda found: header_score(fields, _TABLES[found]))
+    return best if header_score(fields, _TABLES[best]) else None
 
 
 def _xml(head: bytes) -> Format | None:
