@@ -149,9 +149,11 @@ def judge(
 
 
 def _steps(values_w: Sequence[float]) -> list[float]:
-    """Steps of the house under steady power, from one reading to the next two."""
-    steps = [after - before for before, after in pairwise(values_w)]
-    return steps + [after - before for before, after in zip(values_w, values_w[2:], strict=False)]
+    """Steps of the house under steady power, taken just as an edge's step is taken."""
+    if len(values_w) < 2 * ENOUGH:
+        return [after - before for before, after in pairwise(values_w)]
+    levels = [median(values_w[k : k + ENOUGH]) for k in range(len(values_w) - ENOUGH + 1)]
+    return [after - before for before, after in zip(levels, levels[ENOUGH:], strict=False)]
 
 
 def _house(steps_w: Sequence[float], amplitude_w: float, resolution_w: float) -> _House:
