@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import PostgresServer, binaries
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+# How long one example takes says more of the machine than of the code.
+settings.register_profile("gridcord", deadline=None)
+settings.load_profile("gridcord")
 
 
 @pytest.fixture(scope="session")
