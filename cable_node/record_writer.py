@@ -59,7 +59,7 @@ class RecordWriter:
             now_s: When, seconds since 1970 UTC.
 
         Raises:
-            JournalFull: No room; nothing was stored.
+            JournalError: No room, or the disk failed; nothing was stored.
         """
         async with self._lock:
             sequence = self._journal.next_sequence
@@ -75,10 +75,9 @@ class RecordWriter:
                     body=body,
                 )
             )
-            stored = await self._journal.append(
-                body=body, signature=signature, created_s=now_s, fiscal=fiscal
+            await self._journal.append(
+                sequence=sequence, body=body, signature=signature, created_s=now_s, fiscal=fiscal
             )
-            assert stored == sequence, "the journal has another writer"
         self._written(sequence)
         return sequence
 

@@ -48,6 +48,7 @@ class SiteSettings(Section):
     port: str = ""
     version: str = "5"
     credentials: FilePath | None = None
+    identify_s: float = Field(default=300.0, ge=0)
     reading_grace_s: float = Field(default=600.0, ge=0)
     settle_s: float = Field(default=5.0, ge=0)
     request_interval_s: float = Field(default=30.0, ge=0)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gridcord.metering.reading import SiteReading
 from gridcord.metering.records import AssetLoading
+from gridcord.metering.verdict import StatedMatch
 from gridcord.session.manager import Folded, Offer
 from gridcord.session.opening import CableCursor, Opening
 from gridcord.units import Period, Position, SiteId
@@ -149,4 +150,64 @@ class Utility(Protocol):
 
     async def report(self, transfers: Sequence[tuple[StoredTransfer, int]]) -> None:
         """Tell what cables transferred, with each one's revision; stored when this returns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteToCheck:
+    """A site that the manager must look at.
+
+    Args:
+        site_id: The site.
+        cause: MISMATCH, SAMPLE, POSITION, or PERIOD when a period merely ended.
+        position: Where the last cable there said it was; None without a fix.
+        fetch_from: First period whose readings the manager lacks.
+        fetch_count: How many from there on, >= 0.
+        registered: What the utility told before; None when it was never asked, or long ago.
+    """
+
+    site_id: SiteId
+    cause: str
+    position: Position | None
+    fetch_from: Period
+    fetch_count: int
+    registered: RegisteredSite | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedSite:
+    """What came of it.
+
+    Args:
+        site_id: The site.
+        match: The last conclusion; None without one.
+        blocks: New ones.
+        suspect: An active proof would settle it.
+    """
+
+    site_id: SiteId
+    match: StatedMatch | None
+    blocks: tuple[SiteBlock, ...]
+    suspect: bool
+
+
+class SiteChecks(Protocol):
+    """What is known of sites, and what is concluded of them."""
+
+    async def due(self, *, now_s: int, limit: int) -> list[SiteToCheck]:
+        """Sites to look at now: mismatches first."""
+        ...
+
+    async def learn(self, readings: Sequence[SiteReading], *, now_s: int) -> None:
+        """Add readings of the utility."""
+        ...
+
+    async def conclude(
+        self, site: SiteToCheck, registered: RegisteredSite | None, *, now_s: int
+    ) -> CheckedSite:
+        """Judge a site by everything known, and block it when that demands it."""
+        ...
+
+    async def put_off(self, site: SiteToCheck, *, until_s: int) -> None:
+        """The utility does not answer: look again later."""
         ...

@@ -131,7 +131,7 @@ class FixFilter:
         median = self._median() if self._fixes else position
         if position.distance_m(median) > self._settings.agree_m:
             self._fixes.clear()
-        self._fixes = [*self._fixes[1 - self._settings.window :], place]
+        self._fixes = [*self._fixes, place][-self._settings.window :]
         if len(self._fixes) < self._settings.agreeing:
             return None
         return replace(self._median(), accuracy_m=_ACCURACY_M_PER_HDOP * hdop, fix_time_s=at_s)

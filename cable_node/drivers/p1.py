@@ -37,10 +37,9 @@ _EXPORTS = tuple(f"ELECTRICITY_DELIVERED_TARIFF_{n}" for n in range(1, 5))
 _IMPORT_TOTAL, _EXPORT_TOTAL = "ELECTRICITY_IMPORTED_TOTAL", "ELECTRICITY_EXPORTED_TOTAL"
 _POWER_IN, _POWER_OUT = "CURRENT_ELECTRICITY_USAGE", "CURRENT_ELECTRICITY_DELIVERY"
 _IDENTIFIERS = (
-    "EQUIPMENT_IDENTIFIER",
-    "BELGIUM_EQUIPMENT_IDENTIFIER",
-    "LUXEMBOURG_EQUIPMENT_IDENTIFIER",
-    "Q3D_EQUIPMENT_IDENTIFIER",
+    "EQUIPMENT_IDENTIFIER",  # 0-0:96.1.1
+    "BELGIUM_EQUIPMENT_IDENTIFIER",  # the same under another name
+    "EQUIPMENT_SERIAL_NUMBER",  # 0-0:96.1.0, where Hungarian meters have it
 )
 
 
@@ -90,7 +89,7 @@ class SiteTelegram:
     """What a telegram says.
 
     Args:
-        identifier: OBIS 96.1.1; empty when the telegram does not say.
+        identifier: OBIS 96.1.1 or 96.1.0; empty when the telegram does not say.
         registers: Registers and power; export None where the telegram has no such register.
     """
 

@@ -200,6 +200,7 @@ class SiteRow(Row, table=True):
     matcher_state: str | None = Field(sa_column=_text(null=True))  # JSON
     matched_period: int | None = Field(sa_column=_big(null=True))
     last_match: str | None = Field(sa_column=_text(null=True))  # JSON
+    last_match_period: int | None = Field(sa_column=_big(null=True))
     evidence_nats: float = 0.0
     first_seen_s: int = Field(sa_column=_big())
 

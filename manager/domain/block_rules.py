@@ -1,0 +1,242 @@
+"""When a site is blocked, and when it is not: decided from evidence, never from one period.
+
+A mismatch that the cable reports alone blocks nothing; only what the manager itself concludes does.
+Blocks do not pile up: one of each cause per site. A block that was lifted comes back only on
+evidence that came after the lift (hysteresis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gridcord.metering.reading import Permission, Verdict
+from gridcord.metering.verdict import StatedMatch
+from gridcord.units import SiteId
+from manager.domain.site_block import BlockCause, BlockState, SiteBlock
+
+DIFFERING_PERIODS = 3  # of the house's values before the meter's identity is doubted
+DAY_S = 86_400
+
+
+class SiteAlreadyBlocked(Exception):
+    """The site is blocked by an operator already."""
+
+
+class SiteNotBlocked(Exception):
+    """The site has no block to be lifted."""
+
+
+class ReasonRequired(Exception):
+    """A decision of a person needs a reason."""
+
+
+class PermissionInvalid(Exception):
+    """A block withholds something: it cannot permit everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockPolicy:
+    """What the aggregator decided once.
+
+    Args:
+        mismatched: What may still flow at a site whose meter does not match.
+        location_mismatched: What may still flow where the cable is not at the registered place.
+        expires_s: A block of the manager's runs out after this, seconds; None for never.
+        review_s: It is to be looked at again after this; None for never.
+    """
+
+    mismatched: Permission = Permission.NONE
+    location_mismatched: Permission = Permission.NONE
+    expires_s: int | None = None
+    review_s: int | None = 30 * DAY_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteFindings:
+    """What the manager found out about a site.
+
+    Args:
+        site_id: The site.
+        match: The last conclusion; None without one.
+        at_site: Whether the cable is where the site is registered; None when that cannot be said.
+        distance_m: How far away it is; None when not told.
+        differing: Periods in which the house's values are not the utility's.
+        compared: Periods in which both are known.
+        evidence: What it rests on, as references.
+    """
+
+    site_id: SiteId
+    match: StatedMatch | None = None
+    at_site: bool | None = None
+    distance_m: float | None = None
+    differing: int = 0
+    compared: int = 0
+    evidence: tuple[str, ...] = ()
+
+
+def blocks_for(
+    *, findings: SiteFindings, existing: Sequence[SiteBlock], policy: BlockPolicy, now_s: int
+) -> list[SiteBlock]:
+    """New blocks that findings demand.
+
+    Args:
+        findings: What was found out.
+        existing: All blocks in force at the site.
+        policy: What the aggregator decided.
+        now_s: The manager's clock.
+    """
+    in_force = {block.cause for block in existing if block.in_force}
+    wanted = [
+        each for each in _wanted(findings, policy) if each is not None and each[0] not in in_force
+    ]
+    return [
+        SiteBlock(
+            site_id=findings.site_id,
+            permission=permission,
+            cause=cause,
+            reason=reason,
+            evidence=findings.evidence,
+            create_s=now_s,
+            created_by="manager",
+            expire_s=None if policy.expires_s is None else now_s + policy.expires_s,
+            review_s=None if policy.review_s is None else now_s + policy.review_s,
+        )
+        for cause, permission, reason in wanted
+    ]
+
+
+_Wanted = tuple[BlockCause, Permission, str] | None
+
+
+def _wanted(findings: SiteFindings, policy: BlockPolicy) -> list[_Wanted]:
+    return [
+        _by_match(findings, policy),
+        _by_location(findings, policy),
+        _by_readings(findings, policy),
+    ]
+
+
+def _by_match(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
+    match = findings.match
+    if match is None or match.verdict is not Verdict.MISMATCHED:
+        return None
+    return BlockCause.METER_MISMATCH, policy.mismatched, match.sentence or match.reason
+
+
+def _by_location(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
+    if findings.at_site is not False:
+        return None
+    where = f"{findings.distance_m:,.0f} m from" if findings.distance_m is not None else "not at"
+    reason = f"the cable is {where} the registered location of this site"
+    return BlockCause.LOCATION_MISMATCH, policy.location_mismatched, reason
+
+
+def _by_readings(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
+    if findings.differing < DIFFERING_PERIODS or findings.differing * 2 < findings.compared:
+        return None
+    reason = (
+        f"in {findings.differing} of {findings.compared} periods the values read at the house "
+        "are not the utility's for this site"
+    )
+    return BlockCause.READINGS_DIFFER, policy.mismatched, reason
+
+
+def block_by_operator(
+    *,
+    site_id: SiteId,
+    permission: Permission,
+    reason: str,
+    operator: str,
+    existing: Sequence[SiteBlock],
+    now_s: int,
+    expire_s: int | None = None,
+    request_id: str | None = None,
+) -> SiteBlock:
+    """A block that a person decided.
+
+    Raises:
+        ReasonRequired: No reason.
+        PermissionInvalid: It would permit everything.
+        SiteAlreadyBlocked: A person blocked the site before.
+    """
+    if not reason.strip():
+        raise ReasonRequired("say why the site is blocked")
+    if permission is Permission.BIDIRECTIONAL:
+        raise PermissionInvalid("a block withholds something: NONE, CHARGE_ONLY or CHARGE_TO_SOC")
+    if any(block.in_force and block.cause is BlockCause.OPERATOR for block in existing):
+        message = f"{site_id} is blocked by an operator already: lift that block first"
+        raise SiteAlreadyBlocked(message)
+    return SiteBlock(
+        site_id=site_id,
+        permission=permission,
+        cause=BlockCause.OPERATOR,
+        reason=reason.strip(),
+        create_s=now_s,
+        created_by=operator,
+        expire_s=expire_s,
+        request_id=request_id,
+    )
+
+
+def lifted(
+    *, blocks: Sequence[SiteBlock], operator: str, reason: str, now_s: int
+) -> list[SiteBlock]:
+    """The site's blocks in force, lifted.
+
+    Raises:
+        ReasonRequired: No reason.
+        SiteNotBlocked: None is in force.
+    """
+    if not reason.strip():
+        raise ReasonRequired("say why the block is lifted")
+    in_force = [block for block in blocks if block.in_force]
+    if not in_force:
+        raise SiteNotBlocked("no block is in force at this site")
+    return [
+        replace(
+            block,
+            state=BlockState.LIFTED,
+            lift_s=now_s,
+            lifted_by=operator,
+            lift_reason=reason.strip(),
+        )
+        for block in in_force
+    ]
+
+
+def appealed(block: SiteBlock) -> SiteBlock:
+    """A block whose site asked for an active proof; it stays in force until that is decided."""
+    return replace(block, state=BlockState.APPEALED) if block.in_force else block
+
+
+def after_proof(block: SiteBlock, *, accepted: bool, proof: str, now_s: int) -> SiteBlock:
+    """What an active proof makes of a block: accepted lifts what rests on the meter.
+
+    Args:
+        block: In force.
+        accepted: The meter showed the pattern.
+        proof: Reference of the proof.
+        now_s: The manager's clock.
+    """
+    if not block.in_force or block.cause not in _PROVABLE:
+        return block
+    if not accepted:
+        return replace(block, state=BlockState.ACTIVE, evidence=(*block.evidence, proof))
+    return replace(
+        block,
+        state=BlockState.LIFTED,
+        lift_s=now_s,
+        lifted_by="manager",
+        lift_reason=f"the meter showed the pattern of {proof}",
+    )
+
+
+_PROVABLE = {BlockCause.METER_MISMATCH, BlockCause.PROOF_FAILED}
+
+
+def expired(block: SiteBlock, *, now_s: int) -> SiteBlock:
+    """The block, run out when its time has come."""
+    if block.in_force and block.expire_s is not None and now_s >= block.expire_s:
+        return replace(block, state=BlockState.EXPIRED, lift_s=now_s, lifted_by="manager")
+    return block

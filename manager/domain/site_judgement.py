@@ -1,0 +1,175 @@
+"""What the manager concludes of a site from all it knows (patent: determination unit 252).
+
+Summed over all cables of the site, with the utility's reading of a period where there is one and
+the cable's otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gridcord.metering.matcher import Matcher, observe, open_matcher
+from gridcord.metering.matching import (
+    HemsCoverage,
+    Match,
+    MatchPolicy,
+    MeteredSite,
+    SitePeriod,
+)
+from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
+from gridcord.units import Period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodFacts:
+    """What is known of a site in one period.
+
+    Args:
+        period: The period.
+        transferred_wh: Through all cables together, Wh; None when one of them is not usable.
+        utility: The utility's reading; None while there is none.
+        meter: The smart meter's, read by a cable; None without.
+        hems: The HEMS's, read by a cable; None without.
+        session: Number of the plug-in session; None while nothing was plugged in.
+    """
+
+    period: Period
+    transferred_wh: int | None
+    utility: SiteReading | None
+    meter: SiteReading | None
+    hems: SiteReading | None
+    session: int | None
+
+    @property
+    def reading(self) -> SiteReading | None:
+        """The utility's before the house's own, whole values before partial ones."""
+        usable = [r for r in (self.utility, self.meter) if r is not None and _whole(r)]
+        return usable[0] if usable else None
+
+
+def _whole(reading: SiteReading) -> bool:
+    return reading.quality is not ReadingQuality.PARTIAL and reading.import_wh is not None
+
+
+def gather(
+    *,
+    periods: Iterable[Period],
+    readings: Sequence[SiteReading],
+    transfers_wh: Mapping[int, int | None],
+    sessions: Mapping[int, int],
+) -> list[PeriodFacts]:
+    """Put facts together, period by period.
+
+    Args:
+        periods: In order.
+        readings: Newest revision of each period and source.
+        transfers_wh: Sum over all cables by period start; None when one is not usable; a period
+            that is missing had no cable.
+        sessions: Number of the plug-in session by period start.
+    """
+    found = {(r.period.start_s, r.source): r for r in readings}
+    return [
+        PeriodFacts(
+            period=period,
+            transferred_wh=transfers_wh.get(period.start_s, 0),
+            utility=found.get((period.start_s, ReadingSource.UTILITY)),
+            meter=found.get((period.start_s, ReadingSource.SMART_METER)),
+            hems=found.get((period.start_s, ReadingSource.HEMS)),
+            session=sessions.get(period.start_s),
+        )
+        for period in periods
+    ]
+
+
+def instruments(facts: Sequence[PeriodFacts], *, length_s: int) -> MeteredSite | None:
+    """What the readings tell of the site's instruments; None before the first reading."""
+    readings = [each.reading for each in facts if each.reading is not None]
+    if not readings:
+        return None
+    hems = [each.hems for each in facts if each.hems is not None]
+    return MeteredSite(
+        step_wh=max(1, readings[-1].step_wh),
+        has_export=readings[-1].export_wh is not None,
+        hems=HemsCoverage.FULL if hems else HemsCoverage.NONE,
+        hems_step_wh=hems[-1].step_wh if hems else 1,
+        length_s=length_s,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What was concluded.
+
+    Args:
+        matcher: The state after.
+        matches: Of each period with a transfer, in order.
+        last: The last period taken in.
+    """
+
+    matcher: Matcher
+    matches: tuple[tuple[Period, Match], ...]
+    last: Period | None
+
+
+def judge(
+    *,
+    matcher: Matcher | None,
+    site: MeteredSite,
+    facts: Sequence[PeriodFacts],
+    learn_before_s: int,
+    policy: MatchPolicy,
+) -> Judgement:
+    """Take periods in, in order, and conclude.
+
+    Args:
+        matcher: The state before; None for a site nobody has seen, or one to be judged anew.
+        site: Its instruments.
+        facts: Periods that are complete, later than all before.
+        learn_before_s: Periods that start before this are history: learn, judge nothing.
+        policy: How sure one has to be.
+    """
+    state = matcher or open_matcher(site=site, policy=policy)
+    matches: list[tuple[Period, Match]] = []
+    for each in facts:
+        reading = each.reading
+        observation = SitePeriod(
+            period=each.period,
+            transferred_wh=each.transferred_wh,
+            import_wh=reading.import_wh if reading else None,
+            export_wh=reading.export_wh if reading else None,
+            consumption_wh=each.hems.consumption_wh if each.hems else None,
+            session=each.session,
+        )
+        state, match = observe(
+            matcher=state,
+            observation=observation,
+            policy=policy,
+            learning=each.period.start_s < learn_before_s,
+        )
+        if each.session is not None:
+            matches.append((each.period, match))
+    last = facts[-1].period if facts else None
+    return Judgement(matcher=state, matches=tuple(matches), last=last)
+
+
+def readings_differ(facts: Sequence[PeriodFacts]) -> tuple[int, int]:
+    """How often the house's own values are not the utility's of the same period.
+
+    A relayed or forged meter identity cannot know the utility's values (knowledge proof).
+
+    Returns:
+        Periods that differ by more than both steps, and periods compared.
+    """
+    compared = differing = 0
+    for each in facts:
+        utility, meter = each.utility, each.meter
+        if utility is None or meter is None or not (_whole(utility) and _whole(meter)):
+            continue
+        compared += 1
+        allowed_wh = utility.step_wh + meter.step_wh
+        gap_wh = abs((utility.import_wh or 0) - (meter.import_wh or 0))
+        if utility.export_wh is not None and meter.export_wh is not None:
+            gap_wh = max(gap_wh, abs(utility.export_wh - meter.export_wh))
+        differing += gap_wh > allowed_wh
+    return differing, compared

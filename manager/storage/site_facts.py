@@ -1,0 +1,118 @@
+"""What is known of a site, period by period, behind what was judged already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gridcord.metering.reading import ClockState, ReadingQuality
+from gridcord.units import Period
+from manager.domain.site_judgement import PeriodFacts, gather
+from manager.storage.rows import TransferRow
+from manager.storage.site_readings import READING, newest_readings
+
+TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
+
+
+def facts_of(
+    connection: Connection,
+    site_id: str,
+    *,
+    judged_s: int | None,
+    length_s: int,
+    grace_s: float,
+    now_s: int,
+) -> list[PeriodFacts]:
+    """Periods that are over, up to the first whose reading may still come.
+
+    Args:
+        connection: Of the transaction.
+        site_id: The site.
+        judged_s: Start of the last period judged; None for none.
+        length_s: Of a period, seconds.
+        grace_s: How long a period's reading is waited for, seconds after its end.
+        now_s: The manager's clock.
+    """
+    first = _first_period(connection, site_id, judged_s, length_s)
+    if first is None:
+        return []
+    last_s = now_s - length_s
+    readings = newest_readings(connection, site_id, start_s=first.start_s, end_s=last_s + 1)
+    transfers = _transfers(connection, site_id, first.start_s, last_s)
+    periods = [Period(s, length_s) for s in range(first.start_s, last_s + 1, length_s)]
+    facts = gather(
+        periods=periods,
+        readings=readings,
+        transfers_wh=transfers,
+        sessions=_numbered(periods, set(transfers)),
+    )
+    return _complete(facts, grace_s, now_s)
+
+
+def _first_period(
+    connection: Connection, site_id: str, judged_s: int | None, length_s: int
+) -> Period | None:
+    if judged_s is not None:
+        return Period(judged_s, length_s).next()
+    starts = [
+        connection.execute(
+            sa.select(sa.func.min(table.c.period_start)).where(table.c.site_id == site_id)
+        ).scalar()
+        for table in (READING, TRANSFER)
+    ]
+    known = [start for start in starts if start is not None]
+    return Period(min(known), length_s) if known else None
+
+
+def _transfers(
+    connection: Connection, site_id: str, start_s: int, end_s: int
+) -> dict[int, int | None]:
+    """Sum over all cables by period; None when one of them is not usable."""
+    rows = connection.execute(
+        sa.select(TRANSFER).where(
+            TRANSFER.c.site_id == site_id,
+            TRANSFER.c.period_start >= start_s,
+            TRANSFER.c.period_start <= end_s,
+        )
+    )
+    sums: dict[int, int | None] = {}
+    for row in rows:
+        before = sums.get(row.period_start, 0)
+        usable = before is not None and _usable(row)
+        sums[row.period_start] = (before or 0) + _moved_wh(row) if usable else None
+    return sums
+
+
+def _usable(row: Any) -> bool:
+    timed: bool = row.clock_state != ClockState.UNKNOWN.value
+    measured: bool = row.quality != ReadingQuality.ESTIMATED.value
+    return timed and measured
+
+
+def _moved_wh(row: Any) -> int:
+    taken = int(row.site_to_vehicle_end_wh - row.site_to_vehicle_start_wh)
+    return taken - int(row.vehicle_to_site_end_wh - row.vehicle_to_site_start_wh)
+
+
+def _complete(facts: list[PeriodFacts], grace_s: float, now_s: int) -> list[PeriodFacts]:
+    """Stop at the first period whose reading may still come."""
+    complete = []
+    for each in facts:
+        waits = now_s < each.period.end_s + grace_s
+        if waits and each.utility is None:
+            break
+        complete.append(each)
+    return complete
+
+
+def _numbered(periods: Sequence[Period], plugged: set[int]) -> dict[int, int]:
+    """Plug-in sessions: periods in a row with a transfer; the start of the first is the number."""
+    numbers: dict[int, int] = {}
+    for period in periods:
+        if period.start_s in plugged:
+            before = numbers.get(period.start_s - period.length_s)
+            numbers[period.start_s] = before if before is not None else period.start_s
+    return numbers

@@ -1,0 +1,63 @@
+"""What the utility streams, kept with the cursor of its stream in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
+
+from gridcord.metering.reading import SiteReading
+from gridcord.metering.records import AssetLoading
+from manager.storage.engine import Database
+from manager.storage.followers import cursor_of, move_cursor
+from manager.storage.projection import SITE, store_loading
+from manager.storage.site_readings import insert_readings
+
+READINGS = "utility.readings"
+LOADINGS = "utility.loadings"
+
+
+class SqlUtilityFacts:
+    """`manager.usecases.follow_utility.UtilityFacts` on a database.
+
+    Args:
+        database: It.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def cursor(self, stream: str) -> str:
+        """How far a stream was followed."""
+        return await self._database.read(lambda connection: cursor_of(connection, stream))
+
+    async def take_reading(self, reading: SiteReading, cursor: str, *, now_s: int) -> None:
+        """Keep a reading; a site that was judged without it is judged anew."""
+
+        def work(connection: Connection) -> None:
+            insert_readings(connection, [reading], receive_s=now_s)
+            if reading.revision > 0:
+                _judge_anew(connection, reading)
+            move_cursor(connection, READINGS, cursor)
+
+        await self._database.write(work)
+
+    async def take_loading(
+        self, loading: AssetLoading, site_ids: Sequence[str], cursor: str
+    ) -> None:
+        """Keep the loading of equipment."""
+
+        def work(connection: Connection) -> None:
+            store_loading(connection, loading, site_ids)
+            move_cursor(connection, LOADINGS, cursor)
+
+        await self._database.write(work)
+
+
+def _judge_anew(connection: Connection, reading: SiteReading) -> None:
+    """Forget the matcher's state of a site whose past has changed: all facts are still there."""
+    connection.execute(
+        SITE.update()
+        .where(SITE.c.site_id == reading.site_id, SITE.c.matched_period >= reading.period.start_s)
+        .values(matcher_state=None, matched_period=None)
+    )
