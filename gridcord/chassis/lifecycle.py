@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
@@ -17,6 +16,7 @@ from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.retry import Backoff
 from gridcord.chassis.supervisor import READY, STOPPING, feed_watchdog, notify, watchdog_interval_s
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PROVEN_S = 60.0  # a task that lived this long starts over with short pauses
 
 log = structlog.get_logger()
@@ -56,6 +56,12 @@ class Lifecycle:
     Then drains run in the order opposite to `on_drain`, then duties are cancelled. A second
     signal cancels the drains too.
 
+        async with Lifecycle() as lifecycle:
+            ...  # open things, each with its on_drain; signals are heeded already
+            return await lifecycle.run()
+
+    When opening fails, what was opened is drained with the block.
+
     Args:
         clock: Paces restarts.
         grace_s: Real seconds for all drains together.
@@ -68,7 +74,20 @@ class Lifecycle:
         self._drains: list[Drain] = []
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._drained = False
         self._exit_code = ExitCode.OK
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        for name in _SIGNALS:
+            loop.add_signal_handler(name, self._signalled)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._drain()
+        loop = asyncio.get_running_loop()
+        for name in _SIGNALS:
+            loop.remove_signal_handler(name)
 
     @property
     def stopping(self) -> bool:
@@ -92,14 +111,13 @@ class Lifecycle:
     async def run(self) -> ExitCode:
         """Run until the end and say how it went."""
         async with asyncio.TaskGroup() as tasks:
-            with self._signals():
-                running = [tasks.create_task(self._supervise(duty)) for duty in self._all_duties()]
-                notify(READY)
-                log.info("process.started", duties=[duty.name for duty in self._duties])
-                await self._stop.wait()
-                notify(STOPPING)
-                log.info("process.stopping")
-                await self._drain()
+            running = [tasks.create_task(self._supervise(duty)) for duty in self._all_duties()]
+            notify(READY)
+            log.info("process.started", duties=[duty.name for duty in self._duties])
+            await self._stop.wait()
+            notify(STOPPING)
+            log.info("process.stopping")
+            await self._drain()
             for task in running:
                 task.cancel()
         log.info("process.stopped", exit_code=int(self._exit_code))
@@ -137,6 +155,9 @@ class Lifecycle:
             log.error("task.ended", task=duty.name, then=duty.on_failure.value)
 
     async def _drain(self) -> None:
+        if self._drained:
+            return
+        self._drained = True
         drains = asyncio.ensure_future(self._drain_all())
         hurry = asyncio.ensure_future(self._hurry.wait())
         await asyncio.wait(
@@ -154,18 +175,6 @@ class Lifecycle:
                 await drain()
             except Exception:  # the next one deserves its chance
                 log.exception("drain.failed")
-
-    @contextmanager
-    def _signals(self) -> Any:
-        loop = asyncio.get_running_loop()
-        names = (signal.SIGTERM, signal.SIGINT)
-        for name in names:
-            loop.add_signal_handler(name, self._signalled)
-        try:
-            yield
-        finally:
-            for name in names:
-                loop.remove_signal_handler(name)
 
     def _signalled(self) -> None:
         if self.stopping:

@@ -118,16 +118,18 @@ async def start_server(
         with_reflection=settings.listen.reflection,
         socket=socket,
     )
-    await server.start()
-    lifecycle.add("admission", admission.run, on_failure=OnFailure.STOP)
-    lifecycle.on_drain(lambda: _drain(server, settings.listen))
-    facts: dict[str, str | int] = {"grpc": server.address, "pid": os.getpid()}
+    facts: dict[str, str | int] = {"pid": os.getpid()}
     if settings.metrics.address is not None:
         endpoint = HttpEndpoint(
             settings.metrics.address, healthy=lambda: not server.draining.is_set()
         )
         await endpoint.start()
+        lifecycle.on_drain(endpoint.stop)
         facts["metrics"] = endpoint.address
+    await server.start()
+    lifecycle.on_drain(lambda: _drain(server, settings.listen))
+    lifecycle.add("admission", admission.run, on_failure=OnFailure.STOP)
+    facts["grpc"] = server.address
     if settings.listen.ready_file is not None:
         write_ready_file(settings.listen.ready_file, facts)
     return server

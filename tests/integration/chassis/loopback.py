@@ -113,7 +113,7 @@ async def serving(
         credentials=server_credentials(files or pki.files(MANAGER)),
         admission=admission,
         policy=policy if policy is not None else Policy(dict.fromkeys(methods, ANYBODY)),
-        services=[Service(name=SERVICE, register=_registration(methods), failures=failures)],
+        services=[Service(name=SERVICE, register=registration(methods), failures=failures)],
         limits=limits,
         metrics=CallMetrics(registry),
         socket=socket,
@@ -136,7 +136,7 @@ class _Generic(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
 
-def _registration(handlers: Handlers) -> Callable[[Any], None]:
+def registration(handlers: Handlers) -> Callable[[Any], None]:
     return lambda server: server.add_generic_rpc_handlers((_Generic(handlers),))
 
 

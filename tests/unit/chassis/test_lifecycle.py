@@ -28,7 +28,12 @@ async def forever() -> None:
 
 async def running(lifecycle: Lifecycle) -> asyncio.Task[ExitCode]:
     """A lifecycle that has begun."""
-    task = asyncio.create_task(lifecycle.run())
+
+    async def live() -> ExitCode:
+        async with lifecycle:
+            return await lifecycle.run()
+
+    task = asyncio.create_task(live())
     for _ in range(10):
         await asyncio.sleep(0)
     return task
@@ -162,6 +167,32 @@ def test_a_drain_that_fails_does_not_stop_the_next() -> None:
 
     assert asyncio.run(scenario()) is ExitCode.OK
     assert drained == ["good"]
+
+
+def test_what_was_opened_is_drained_when_opening_the_next_thing_fails() -> None:
+    drained: list[bool] = []
+
+    async def drain() -> None:
+        drained.append(True)
+
+    async def scenario() -> None:
+        async with Lifecycle() as lifecycle:
+            lifecycle.on_drain(drain)
+            raise OSError
+
+    with pytest.raises(OSError):
+        asyncio.run(scenario())
+    assert drained == [True]
+
+
+def test_a_signal_during_the_start_is_heeded() -> None:
+    async def scenario() -> ExitCode:
+        async with Lifecycle() as lifecycle:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.01)
+            return await lifecycle.run()
+
+    assert asyncio.run(asyncio.wait_for(scenario(), 30)) is ExitCode.OK
 
 
 def test_a_second_signal_ends_the_drain() -> None:
