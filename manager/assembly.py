@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import grpc
 
 from gridcord.api.manager.v1 import cable_session_service_pb2, cable_session_service_pb2_grpc
+from gridcord.chassis.channel import open_channel
+from gridcord.chassis.credentials import client_credentials, load_identity
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
+from gridcord.chassis.sections import RemoteSettings
 from gridcord.chassis.server import Service
 from gridcord.session.opening import TakeoverPolicy
+from manager.clients.utility import GrpcUtility
 from manager.domain.entry_check import PlausibilityPolicy
-from manager.domain.permission import PermissionPolicy
 from manager.fleet import Registry
+from manager.policies import check_policy, permission_policy, projection_policy
+from manager.ports import CheckedSite
 from manager.service.cable_link import CableLink
 from manager.service.cables import CableSessionServicer
 from manager.service.policy import POLICY
-from manager.settings import DatabaseSettings, ManagerSettings, PermissionSettings
+from manager.settings import DatabaseSettings, ManagerSettings
 from manager.storage.audit_log import SqlAuditLog
 from manager.storage.engine import Database
-from manager.storage.projection import ProjectionPolicy, SqlProjection
+from manager.storage.projection import SqlProjection
 from manager.storage.schema import migrate
 from manager.storage.sessions import SqlJournals
 from manager.storage.site_blocks import SqlSiteRules
-from manager.tariffs import tariff_book
+from manager.storage.site_checks import SqlSiteChecks
+from manager.storage.transfers import SqlTransfers
+from manager.storage.utility_facts import SqlUtilityFacts
+from manager.usecases.check_sites import SiteChecker
 from manager.usecases.commit_entries import Committer
+from manager.usecases.follow_utility import Forwarder, follow_loadings, follow_readings
 from manager.usecases.permit import LeasePolicy, Permits
 from manager.usecases.project import Projector
 from manager.usecases.read_entries import EntryReader
 
 _DEFAULT_FILE = Path("manager.db")
+_STOP, _RESTART = OnFailure.STOP, OnFailure.RESTART
 
 
 async def run_manager(settings: ManagerSettings) -> ExitCode:
     """Run the manager until it is told to stop."""
     database = open_database(settings.database)
     try:
-        return await _run(settings, database)
+        return await Manager(settings, database).run()
     finally:
         database.close()
 
@@ -50,86 +64,133 @@ def open_database(settings: DatabaseSettings) -> Database:
     return database
 
 
-async def _run(settings: ManagerSettings, database: Database) -> ExitCode:
-    clock = settings.clock.clock()
-    lifecycle = Lifecycle(clock=clock)
-    links: Registry[CableLink] = Registry()
-    journals = SqlJournals(
-        database,
-        TakeoverPolicy(
-            most=settings.session.takeovers, within_s=settings.session.takeovers_within_s
-        ),
-    )
-    audit_log = SqlAuditLog(database, now=clock.now)
-    reader = EntryReader(policy=PlausibilityPolicy())
-    projector = Projector(
-        projection=SqlProjection(
-            database,
-            ProjectionPolicy(
-                tariffs=tariff_book(settings.tariff),
-                area=settings.dispatch.default_area,
-                sample_matched=settings.match.sample_matched,
-            ),
-        ),
-        reader=reader,
-        now=clock.now,
-    )
-    committer = Committer(
-        journals=journals,
-        now=clock.now,
-        committed=projector.wake,
-        most_pending=settings.session.most_pending_entries,
-    )
-    permits = Permits(
-        rules=SqlSiteRules(database),
-        policy=permission_policy(settings.permission),
-        leases=LeasePolicy(lease_s=settings.session.lease_s, look_s=settings.session.look_s),
-        now=clock.now,
-        sleep=clock.sleep,
-        sessions=lambda: links,
-    )
-    cables = CableSessionServicer(
-        journals=journals,
-        committer=committer,
-        permits=permits,
-        links=links,
-        now=clock.now,
-        opened=lambda _link: None,
-        refused=audit_log.identity_refused,
-    )
-    lifecycle.add("committer", committer.run, on_failure=OnFailure.STOP)
-    lifecycle.add("projector", projector.run, on_failure=OnFailure.RESTART)
-    lifecycle.add("permits", permits.run, on_failure=OnFailure.STOP)
-    await start_server(
-        settings,
-        lifecycle=lifecycle,
-        policy=POLICY,
-        services=[
-            Service(
-                name=_name(cable_session_service_pb2, "CableSessionService"),
-                register=partial(
-                    cable_session_service_pb2_grpc.add_CableSessionServiceServicer_to_server,
-                    cables,
-                ),
-            ),
-        ],
-    )
-    lifecycle.on_drain(cables.ask_all_to_end)
-    return await lifecycle.run()
+class Manager:
+    """The parts of one manager process.
+
+    Args:
+        settings: All of them.
+        database: Open.
+    """
+
+    def __init__(self, settings: ManagerSettings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = settings.clock.clock()
+        self._lifecycle = Lifecycle(clock=self._clock)
+        self._services: list[Service] = []
+        self._projected: list[Callable[[], None]] = []
+        self.links: Registry[CableLink] = Registry()
+        self.audit_log = SqlAuditLog(database, now=self._clock.now)
+        self.transfers = SqlTransfers(database)
+        self.permits = self._make_permits()
+
+    async def run(self) -> ExitCode:
+        """Run until told to stop."""
+        utility = self._utility()
+        cables = self._ingest()
+        self._check_sites(utility)
+        if utility is not None:
+            self._follow(utility)
+        await start_server(
+            self._settings, lifecycle=self._lifecycle, policy=POLICY, services=self._services
+        )
+        self._lifecycle.on_drain(cables.ask_all_to_end)
+        return await self._lifecycle.run()
+
+    def _make_permits(self) -> Permits:
+        session = self._settings.session
+        permits = Permits(
+            rules=SqlSiteRules(self._database),
+            policy=permission_policy(self._settings.permission),
+            leases=LeasePolicy(lease_s=session.lease_s, look_s=session.look_s),
+            now=self._clock.now,
+            sleep=self._clock.sleep,
+            sessions=lambda: self.links,
+        )
+        self._lifecycle.add("permits", permits.run, on_failure=_STOP)
+        return permits
+
+    def _ingest(self) -> CableSessionServicer:
+        """From a cable's stream to the log, and from the log to what is derived."""
+        session = self._settings.session
+        takeovers = TakeoverPolicy(most=session.takeovers, within_s=session.takeovers_within_s)
+        journals = SqlJournals(self._database, takeovers)
+        projector = Projector(
+            projection=SqlProjection(self._database, projection_policy(self._settings)),
+            reader=EntryReader(policy=PlausibilityPolicy()),
+            now=self._clock.now,
+            projected=lambda: _call_all(self._projected),
+        )
+        committer = Committer(
+            journals=journals,
+            now=self._clock.now,
+            committed=projector.wake,
+            most_pending=session.most_pending_entries,
+        )
+        cables = CableSessionServicer(
+            journals=journals,
+            committer=committer,
+            permits=self.permits,
+            links=self.links,
+            now=self._clock.now,
+            opened=lambda _link: None,
+            refused=self.audit_log.identity_refused,
+        )
+        self._lifecycle.add("committer", committer.run, on_failure=_STOP)
+        self._lifecycle.add("projector", projector.run, on_failure=_RESTART)
+        self._serve(
+            cable_session_service_pb2,
+            "CableSessionService",
+            cable_session_service_pb2_grpc.add_CableSessionServiceServicer_to_server,
+            cables,
+        )
+        return cables
+
+    def _check_sites(self, utility: GrpcUtility | None) -> None:
+        checker = SiteChecker(
+            checks=SqlSiteChecks(self._database, check_policy(self._settings)),
+            utility=utility,
+            now=self._clock.now,
+            sleep=self._clock.sleep,
+            every_s=self._settings.match.check_every_s,
+            blocked=self.permits.look_now,
+            suspected=self._suspected,
+        )
+        self._lifecycle.add("site_checker", checker.run, on_failure=_RESTART)
+
+    async def _suspected(self, checked: CheckedSite) -> None:
+        """An active proof would settle it; asking for it comes with the proofs."""
+
+    def _follow(self, utility: GrpcUtility) -> None:
+        facts = SqlUtilityFacts(self._database)
+        readings = partial(follow_readings, utility, facts, now=self._clock.now)
+        loadings = partial(follow_loadings, utility, facts, changed=self.permits.look_now)
+        forwarder = Forwarder(utility, self.transfers)
+        self._projected.append(forwarder.wake)
+        self._lifecycle.add("utility_readings", readings, on_failure=_RESTART)
+        self._lifecycle.add("utility_loadings", loadings, on_failure=_RESTART)
+        self._lifecycle.add("forwarder", forwarder.run, on_failure=_RESTART)
+
+    def _utility(self) -> GrpcUtility | None:
+        remote = self._settings.utility
+        return None if remote is None else GrpcUtility(self._channel(remote))
+
+    def _channel(self, remote: RemoteSettings) -> grpc.aio.Channel:
+        identity = load_identity(self._settings.tls.files())
+        return open_channel(
+            remote.target,
+            credentials=client_credentials(identity),
+            expect=remote.server_name,
+            deadline_s=remote.deadline_s,
+        )
+
+    def _serve(
+        self, module: Any, service: str, register: Callable[[Any, Any], None], servicer: object
+    ) -> None:
+        name = module.DESCRIPTOR.services_by_name[service].full_name
+        self._services.append(Service(name=name, register=partial(register, servicer)))
 
 
-def permission_policy(settings: PermissionSettings) -> PermissionPolicy:
-    """What the aggregator decided, as the domain takes it."""
-    return PermissionPolicy(
-        unidentified=settings.unidentified,
-        clone_suspected=settings.clone_suspected,
-        loading_limit_percent=settings.loading_limit_percent,
-        loading_release_percent=settings.loading_release_percent,
-        charge_to_percent=settings.charge_to_percent,
-    )
-
-
-def _name(module: object, service: str) -> str:
-    descriptor = module.DESCRIPTOR  # type: ignore[attr-defined]
-    name: str = descriptor.services_by_name[service].full_name
-    return name
+def _call_all(calls: list[Callable[[], None]]) -> None:
+    for call in calls:
+        call()

@@ -50,8 +50,9 @@ class MatchSettings(Section):
     """`[match]`: how the manager decides whether a site's meter saw what cables measured."""
 
     rule: str = Field(default="evidence", pattern="evidence|patent")
-    tolerance_wh: int = Field(default=200, ge=0)
+    difference_wh: int = Field(default=200, ge=0)
     reading_grace_s: float = Field(default=900.0, ge=0)
+    check_every_s: float = Field(default=60.0, gt=0)
     history_days: int = Field(default=28, ge=0, le=365)
     sample_matched: float = Field(default=0.05, ge=0, le=1)
     position_tolerance_m: float = Field(default=250.0, gt=0)
@@ -86,11 +87,18 @@ class BiddingSettings(Section):
     round_trip_efficiency: float = Field(default=0.88, gt=0, le=1)
 
 
+class PeriodSettings(Section):
+    """`[period]`: the settlement period of the market."""
+
+    length_s: int = Field(default=1800, ge=60, le=86_400)
+
+
 class ManagerSettings(ServerSettings):
     """All of it."""
 
     program: ClassVar[str] = "manager"
 
+    period: PeriodSettings = PeriodSettings()
     database: DatabaseSettings = DatabaseSettings()
     session: SessionSettings = SessionSettings()
     permission: PermissionSettings = PermissionSettings()
@@ -100,3 +108,8 @@ class ManagerSettings(ServerSettings):
     bidding: BiddingSettings = BiddingSettings()
     utility: RemoteSettings | None = None
     market: RemoteSettings | None = None
+
+    @property
+    def period_s(self) -> int:
+        """Length of a settlement period, seconds."""
+        return self.period.length_s

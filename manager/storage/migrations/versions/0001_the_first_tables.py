@@ -228,6 +228,7 @@ def upgrade() -> None:
         sa.Column("matcher_state", sa.Text(), nullable=True),
         sa.Column("matched_period", sa.BigInteger(), nullable=True),
         sa.Column("last_match", sa.Text(), nullable=True),
+        sa.Column("last_match_period", sa.BigInteger(), nullable=True),
         sa.Column("evidence_nats", sa.Float(), nullable=False),
         sa.Column("first_seen_s", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("site_id", name=op.f("pk_site")),

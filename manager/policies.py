@@ -1,0 +1,82 @@
+"""What the aggregator decided, from settings to the values that the domain takes."""
+
+from __future__ import annotations
+
+from gridcord.metering.matching import MatchPolicy, MatchRule
+from gridcord.settlement.schedule import Prices, Schedule
+from gridcord.settlement.tariff import Proration, Tariff, TariffBook
+from gridcord.units import Money, Price
+from manager.domain.block_rules import DAY_S, BlockPolicy
+from manager.domain.permission import PermissionPolicy
+from manager.settings import ManagerSettings, PermissionSettings, TariffSettings
+from manager.storage.projection import ProjectionPolicy
+from manager.storage.site_checks import CheckPolicy
+
+
+def permission_policy(settings: PermissionSettings) -> PermissionPolicy:
+    """What is withheld, and from whom."""
+    return PermissionPolicy(
+        unidentified=settings.unidentified,
+        clone_suspected=settings.clone_suspected,
+        loading_limit_percent=settings.loading_limit_percent,
+        loading_release_percent=settings.loading_release_percent,
+        charge_to_percent=settings.charge_to_percent,
+    )
+
+
+def block_policy(settings: PermissionSettings) -> BlockPolicy:
+    """What a block withholds and how long it lasts."""
+    return BlockPolicy(
+        mismatched=settings.mismatched,
+        location_mismatched=settings.location_mismatched,
+        expires_s=_seconds(settings.block_expires_days),
+        review_s=_seconds(settings.block_review_days),
+    )
+
+
+def check_policy(settings: ManagerSettings) -> CheckPolicy:
+    """How the manager concludes about sites."""
+    match = settings.match
+    return CheckPolicy(
+        match=MatchPolicy(rule=MatchRule(match.rule), difference_wh=match.difference_wh),
+        blocks=block_policy(settings.permission),
+        grace_s=match.reading_grace_s,
+        history_s=match.history_days * DAY_S,
+        period_s=settings.period_s,
+        position_tolerance_m=match.position_tolerance_m,
+        has_utility=settings.utility is not None,
+    )
+
+
+def projection_policy(settings: ManagerSettings) -> ProjectionPolicy:
+    """What projecting needs to know."""
+    return ProjectionPolicy(
+        tariffs=tariff_book(settings.tariff),
+        area=settings.dispatch.default_area,
+        sample_matched=settings.match.sample_matched,
+    )
+
+
+def tariff_book(settings: TariffSettings) -> TariffBook[Tariff]:
+    """What drivers earn.
+
+    Raises:
+        ValueError: A price or amount is none.
+    """
+    currency = settings.currency
+    prices = Prices(
+        taken=Price.per_kwh(currency, settings.charge_per_kwh),
+        given=Price.per_kwh(currency, settings.discharge_per_kwh),
+    )
+    standard = Tariff(
+        tariff_id="standard",
+        version=1,
+        schedule=Schedule(zone=settings.zone, base=prices),
+        availability=Money.of(currency, settings.availability),
+        proration=Proration(settings.proration),
+    )
+    return TariffBook([standard])
+
+
+def _seconds(days: float | None) -> int | None:
+    return None if days is None else int(days * DAY_S)
