@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from cable_node.drivers.site_identity import site_id
 from cable_node.ports import (
     FrameError,
     InstrumentRefused,
@@ -23,7 +24,6 @@ from gridcord.chassis.clock import Clock
 from gridcord.metering.reading import Registers
 from gridcord.protocols import echonet, echonet_energy
 from gridcord.protocols.echonet import Frame, Property, Service
-from gridcord.units import parse_site_id
 
 _INSTANCES, _IDENTIFICATION = 0xD6, 0x83
 _CONSUMPTION, _UNIT, _POWER = 0xC0, 0xC2, 0xC6
@@ -81,7 +81,7 @@ class EchonetHems:
             self._board = _find_board(values[_INSTANCES])
             unit_wh = await self._unit_wh(self._board)
         return SiteIdentity(
-            site_id=parse_site_id(f"echonet:{values[_IDENTIFICATION].hex()}"),
+            site_id=site_id("echonet", values[_IDENTIFICATION].hex()),
             step_wh=self._step_wh(unit_wh),
             measures_export=False,
         )

@@ -17,7 +17,7 @@ from dsmr_parser.parsers import TelegramParser
 
 from cable_node.drivers.feed import Feed
 from cable_node.drivers.serial_line import SerialLine, SerialSettings
-from cable_node.drivers.site_identity import site_value
+from cable_node.drivers.site_identity import site_id
 from cable_node.ports import (
     FrameError,
     InstrumentRefused,
@@ -26,7 +26,6 @@ from cable_node.ports import (
     SiteIdentity,
 )
 from gridcord.metering.reading import Registers
-from gridcord.units import parse_site_id
 
 _MAX_TELEGRAM = 16_384  # characters; the longest known ones have about 3,000
 # What dsmr-parser lets through when a line with a right checksum makes no sense.
@@ -129,7 +128,7 @@ class P1Meter:
         if not telegram.identifier:
             raise InstrumentRefused("the meter says no equipment identifier")
         return SiteIdentity(
-            site_id=parse_site_id(f"obis:{site_value(telegram.identifier)}"),
+            site_id=site_id("obis", telegram.identifier),
             step_wh=telegram.registers.step_wh,
             measures_export=telegram.registers.export_wh is not None,
         )

@@ -33,8 +33,9 @@ from cable_node.drivers.route_b_values import (
     local_time,
     midnight_s,
     registers_after,
+    watts,
 )
-from cable_node.drivers.site_identity import site_value
+from cable_node.drivers.site_identity import site_id
 from cable_node.ports import (
     FrameError,
     InstrumentError,
@@ -45,7 +46,7 @@ from cable_node.ports import (
 )
 from gridcord.chassis.clock import Clock
 from gridcord.metering.reading import Registers
-from gridcord.units import SiteId, parse_site_id
+from gridcord.units import SiteId
 
 T = TypeVar("T")
 _History = dict[int, tuple[int | None, int | None]]  # half hour -> import, export, Wh
@@ -115,7 +116,7 @@ class RouteB:
         now_s = self._clock.now()
         self._asked_s = max(now_s, self._asked_s + self.power_interval_s)
         await self._clock.sleep(self._asked_s - now_s)
-        power_w = await self._momonga(lambda momonga: momonga.get_instantaneous_power())
+        power_w = watts(await self._momonga(lambda momonga: momonga.get_instantaneous_power()))
         if power_w is None:
             raise InstrumentUnavailable("the meter has no power now")
         return PowerSample(at_s=self._clock.now(), power_w=power_w)
@@ -286,8 +287,8 @@ def _site_ids(values: dict[int, Any]) -> list[SiteId]:
     found = []
     if (domain := values.get(_DOMAIN_ID)) is not None:
         number = domain["manufacturer code"] + domain["authentication id"]
-        found.append(parse_site_id(f"jp.routeb:{number.hex()}"))
+        found.append(site_id("jp.routeb", number.hex()))
     maker, serial_number = values.get(_MANUFACTURER), values.get(_SERIAL_NUMBER)
     if maker is not None and serial_number is not None:
-        found.append(parse_site_id(f"jp.0288:{maker.hex()}-{site_value(serial_number)[:57]}"))
+        found.append(site_id("jp.0288", f"{maker.hex()}-{serial_number}"))
     return found

@@ -69,8 +69,8 @@ class CountScale:
             raise FrameError(f"no cumulative energy: {value!r}")
         counts = value / (self.unit_kwh * self.coefficient)
         count = round(counts)
-        if abs(counts - count) > max(_OFF_COUNT, 1e-9 * count):
-            raise FrameError(f"{value} kWh is no whole number of counts")
+        if abs(counts - count) > _OFF_COUNT or count > MAX_COUNT:
+            raise FrameError(f"{value} kWh is no number of counts that a register shows")
         return math.floor(count * self.one_wh)
 
     def lifted(self, wh: int, before_wh: int | None) -> int:
@@ -155,6 +155,17 @@ def day_values(entries: Any, scale: CountScale) -> list[int | None]:
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise FrameError("no history of a day")
     return [scale.wh(entry.get(_ENERGY)) for entry in entries]
+
+
+def watts(value: Any) -> int | None:
+    """Read E7: W, + = from the grid; None where the meter has none.
+
+    Raises:
+        FrameError: More than four bytes hold; momonga takes any number of them.
+    """
+    if value is not None and not (isinstance(value, int) and -(2**31) <= value < 2**31):
+        raise FrameError("no instantaneous power")
+    return value
 
 
 class HalfHourPairs:

@@ -73,10 +73,17 @@ def crc(body: bytes) -> bytes:
     """CRC-16/MODBUS (polynomial A001 reflected, start FFFF), low byte first."""
     value = 0xFFFF
     for byte in body:
-        value ^= byte
-        for _ in range(8):
-            value = (value >> 1) ^ 0xA001 if value & 1 else value >> 1
+        value = (value >> 8) ^ _TABLE[(value ^ byte) & 0xFF]
     return value.to_bytes(2, "little")
+
+
+def _of_byte(value: int) -> int:
+    for _ in range(8):
+        value = (value >> 1) ^ 0xA001 if value & 1 else value >> 1
+    return value
+
+
+_TABLE = tuple(map(_of_byte, range(256)))
 
 
 def decode_request(frame: bytes) -> ReadRequest:

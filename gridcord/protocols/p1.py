@@ -66,10 +66,17 @@ def crc(body: bytes) -> int:
     """CRC-16/ARC (polynomial A001 reflected, start 0) over `/` to `!`, both included."""
     value = 0
     for byte in body:
-        value ^= byte
-        for _ in range(8):
-            value = (value >> 1) ^ 0xA001 if value & 1 else value >> 1
+        value = (value >> 8) ^ _TABLE[(value ^ byte) & 0xFF]
     return value
+
+
+def _of_byte(value: int) -> int:
+    for _ in range(8):
+        value = (value >> 1) ^ 0xA001 if value & 1 else value >> 1
+    return value
+
+
+_TABLE = tuple(map(_of_byte, range(256)))
 
 
 def local_time(at_s: float) -> str:
