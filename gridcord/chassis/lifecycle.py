@@ -60,7 +60,8 @@ class Lifecycle:
             ...  # open things, each with its on_drain; signals are heeded already
             return await lifecycle.run()
 
-    When opening fails, what was opened is drained with the block.
+    When opening fails, what was opened is drained with the block. Without the block `run` alone
+    heeds signals, from then on.
 
     Args:
         clock: Paces restarts.
@@ -74,6 +75,7 @@ class Lifecycle:
         self._drains: list[Drain] = []
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._entered = False
         self._drained = False
         self._exit_code = ExitCode.OK
 
@@ -81,6 +83,7 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         for name in _SIGNALS:
             loop.add_signal_handler(name, self._signalled)
+        self._entered = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -110,6 +113,12 @@ class Lifecycle:
 
     async def run(self) -> ExitCode:
         """Run until the end and say how it went."""
+        if self._entered:
+            return await self._live()
+        async with self:
+            return await self._live()
+
+    async def _live(self) -> ExitCode:
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._supervise(duty)) for duty in self._all_duties()]
             notify(READY)

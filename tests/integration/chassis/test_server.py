@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import stat
 import time
 from collections.abc import AsyncIterator
@@ -189,6 +190,19 @@ def test_the_local_socket_is_for_its_owner_who_is_known(pki: Pki, tmp_path: Path
     assert known == str(INSTALLER)
     assert mode == 0o600
     assert not path.exists()
+
+
+def test_a_socket_that_a_killed_process_left_is_replaced(pki: Pki, tmp_path: Path) -> None:
+    path = tmp_path / "node.sock"
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(path))
+
+    async def scenario() -> str:
+        local = LocalSocket(path=path, caller=INSTALLER)
+        async with serving(pki, address=None, socket=local), open_local_channel(str(path)) as open_:
+            return await who(open_)
+
+    assert asyncio.run(scenario()) == str(INSTALLER)
 
 
 def test_who_comes_over_tcp_is_not_taken_for_the_owner(pki: Pki, tmp_path: Path) -> None:

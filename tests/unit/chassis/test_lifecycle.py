@@ -185,6 +185,17 @@ def test_what_was_opened_is_drained_when_opening_the_next_thing_fails() -> None:
     assert drained == [True]
 
 
+def test_running_alone_heeds_signals_too() -> None:
+    async def scenario() -> ExitCode:
+        task = asyncio.create_task(Lifecycle().run())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await ended(task)
+
+    assert asyncio.run(scenario()) is ExitCode.OK
+
+
 def test_a_signal_during_the_start_is_heeded() -> None:
     async def scenario() -> ExitCode:
         async with Lifecycle() as lifecycle:
