@@ -29,8 +29,8 @@ _CONCLUSIONS = {
 def explain(match: Match) -> str:
     """Say what was expected, what was seen, how sure that is, and the odds of the best alternative.
 
-    Example: "the meter should have fallen by 0.74 kWh, it fell by 0.03 ± 0.20 kWh; odds 1 : 4,000
-    against 'nothing arrives'".
+    Example: "the meter should have fallen by 0.74 kWh, it fell by 0.03 ± 0.20 kWh; odds of an
+    honest site 1 : 4,000 against 'no discharge arrives'".
     """
     if match.expected_change_wh is None or match.observed_change_wh is None:
         return _WITHOUT_CHANGE.get(match.reason, _conclusion(match))
@@ -55,6 +55,6 @@ def _moved(change_wh: int) -> str:
 def _conclusion(match: Match) -> str:
     said = _CONCLUSIONS.get(match.reason, "")
     if match.alternative and match.evidence_nats > 0 and match.finding is not Finding.MATCH:
-        odds = f"odds 1 : {match.odds:,.0f} against '{match.alternative}'"
+        odds = f"odds of an honest site 1 : {match.odds:,.0f} against '{match.alternative}'"
         return f"{odds}; {said}" if said else odds
     return said

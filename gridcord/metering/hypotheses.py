@@ -77,6 +77,9 @@ class Frame(NamedTuple):
         centre: The usual level, asinh units.
         spread: Scale of the site's own residuals, asinh units.
         width: The same, widened by the uncertainty of the cable's energy.
+        slope: Square of the energy (kWh) that one asinh unit spans at the usual level. A house
+            that uses less than usual is not taken to be more predictable in kWh: else a steady
+            load would prove whatever explanation leaves least of it.
     """
 
     net_kwh: float
@@ -84,15 +87,17 @@ class Frame(NamedTuple):
     centre: float
     spread: float
     width: float
+    slope: float
 
 
 def frame_of(*, of: Bin, net_kwh: float, moved_kwh: float) -> Frame:
     """Scale of a period in a bin; `moved_kwh` is the larger transfer that may be in it, >= 0."""
-    zone, spread, width = of.zone_kwh, of.spread, of.spread
+    zone, spread, width, level = of.zone_kwh, of.spread, of.spread, of.level_kwh
+    slope = level * level + zone * zone
     if moved_kwh:
-        gain, level = GAIN_SPREAD * moved_kwh, of.level_kwh
-        width = sqrt(spread * spread + gain * gain / (level * level + zone * zone))
-    return Frame(net_kwh, zone, of.centre, spread, width)
+        gain = GAIN_SPREAD * moved_kwh
+        width = sqrt(spread * spread + gain * gain / slope)
+    return Frame(net_kwh, zone, of.centre, spread, width, slope)
 
 
 def shifts_kwh(*, moved_kwh: float, before_kwh: float) -> list[float]:
@@ -115,13 +120,16 @@ def weigh(frame: Frame, moved_kwh: float, carried: float) -> tuple[float, float]
         Its residual now, and the improbability of it: density = 0.375 / width / sqrt(second). Only
         ratios of the second matter, so that one logarithm weighs two hypotheses.
     """
-    net_kwh, zone, centre, spread, width = frame
+    net_kwh, zone, centre, spread, width, least = frame
     own_kwh = net_kwh - moved_kwh
+    slope = own_kwh * own_kwh + zone * zone
+    if slope < least:
+        slope = least
     residual = asinh(own_kwh / zone) - centre
     z = (residual - carry_over(carried, spread)) / width
     q = 1.0 + 0.25 * z * z
     q2 = q * q
-    return residual, q2 * q2 * q * (own_kwh * own_kwh + zone * zone)
+    return residual, q2 * q2 * q * slope
 
 
 def weigh_censored(

@@ -96,8 +96,9 @@ def proof_pattern(*, seed: bytes, limits: ProofLimits) -> tuple[Plateau, ...]:
         budget_wh -= limits.amplitude_w * length_s / 3600 if number % 2 else 0.0
         if budget_wh < 0:
             break
-        plateaus.append(Plateau(start_s=at_s, end_s=at_s + length_s, power_w=power_w))
-        at_s = round(at_s + length_s, 1)
+        end_s = round(at_s + length_s, 1)
+        plateaus.append(Plateau(start_s=at_s, end_s=end_s, power_w=power_w))
+        at_s = end_s
     return tuple(plateaus)
 
 

@@ -109,14 +109,26 @@ def half_hourly_profile(*, seed: int, days: int, first_day: int = 0) -> list[int
         days: How many, > 0.
         first_day: Day of the profile to begin with.
     """
-    home = household(seed)
-    origin, count = first_day * DAY_S, days * DAY_S // HALF_HOUR_S
-    joules = [0.0] * count
-    for day in range(first_day - 1, first_day + days):
-        for run in runs_of_day(home, day):
-            _spread(joules, run.start_s - origin, run.end_s - origin, run.power_w)
+    joules = interval_joules(seed=seed, days=days, first_day=first_day, interval_s=HALF_HOUR_S)
     registers = [0, *(int(total) for total in accumulate(j / HOUR_S for j in joules))]
     return [after - before for before, after in pairwise(registers)]
+
+
+def interval_joules(*, seed: int, days: int, interval_s: int, first_day: int = 0) -> list[float]:
+    """Energy of each interval, J, >= 0, from local midnight.
+
+    Args:
+        seed: Which home.
+        days: How many, > 0.
+        interval_s: Seconds of an interval; divides a day.
+        first_day: Day of the profile to begin with.
+    """
+    home, origin = household(seed), first_day * DAY_S
+    joules = [0.0] * (days * DAY_S // interval_s)
+    for day in range(first_day - 1, first_day + days):
+        for run in runs_of_day(home, day):
+            _spread(joules, interval_s, run.start_s - origin, run.end_s - origin, run.power_w)
+    return joules
 
 
 def second_profile(*, seed: int, start_s: int, seconds: int) -> list[int]:
@@ -141,11 +153,13 @@ def second_profile(*, seed: int, start_s: int, seconds: int) -> list[int]:
     ]
 
 
-def _spread(joules: list[float], start_s: float, end_s: float, power_w: float) -> None:
-    start_s, end_s = max(start_s, 0.0), min(end_s, len(joules) * float(HALF_HOUR_S))
+def _spread(
+    joules: list[float], interval_s: int, start_s: float, end_s: float, power_w: float
+) -> None:
+    start_s, end_s = max(start_s, 0.0), min(end_s, len(joules) * float(interval_s))
     while start_s < end_s:
-        slot = int(start_s // HALF_HOUR_S)
-        until_s = min(end_s, (slot + 1) * float(HALF_HOUR_S))
+        slot = int(start_s // interval_s)
+        until_s = min(end_s, (slot + 1) * float(interval_s))
         joules[slot] += power_w * (until_s - start_s)
         start_s = until_s
 
