@@ -40,6 +40,7 @@ _COMPLETION = ("install_completion", "show_completion")  # of the whole command,
 COMMANDS: Mapping[str, Mounted] = {
     "ca": Mounted("gridcord.cli.ca:app", "Certificates for development and tests."),
     "config": Mounted("gridcord.cli.config:app", "Check and show settings of a program."),
+    "evidence": Mounted("gridcord.cli.evidence:app", "Check what was earned and billed."),
     "match": Mounted("gridcord.cli.match:app", "Match a cable's energy with its house's meter."),
 }
 

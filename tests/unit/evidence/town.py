@@ -219,6 +219,12 @@ class Town:
             event = CableEvent(kind=CableEventKind.UNPLUGGED, at_s=START_S + 1)
             self._signed(cable, entry_to_bytes(event))
 
+    def judged_again(self) -> None:
+        """Verdicts and blocks anew, after lines were changed; nothing later stays."""
+        for member in ("verdicts", "blocks", "market", "payouts"):
+            self.lines[member].clear()
+        self._verdicts()
+
     def _verdicts(self) -> None:
         known = by_site(self.derivation().known)
         for site_id in SITES:
@@ -235,7 +241,7 @@ class Town:
         mismatched = tuple(
             line.verdict.period
             for line in self.lines["verdicts"]
-            if line.verdict.verdict is Verdict.MISMATCHED
+            if line.verdict.verdict is Verdict.MISMATCHED and line.verdict.site_id == SITES[1]
         )
         if mismatched:
             self.lines["blocks"].append(

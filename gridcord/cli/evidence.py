@@ -1,0 +1,196 @@
+"""`gridcord evidence`: check what was earned and billed, without a server.
+
+Exit codes of `verify`: 0 everything follows; 1 something does not (the first record is named), or
+`--complete` was asked for and something is withheld, lost or set apart; 2 a file cannot be used.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gridcord.chassis.exit_codes import ExitCode
+from gridcord.cli.ending import CommandError
+from gridcord.evidence.bundle import (
+    BundleSource,
+    Manifest,
+    Report,
+    Trust,
+    verify,
+    write_bundle,
+)
+from gridcord.evidence.signature import Signer
+from gridcord.units import Money
+
+app = typer.Typer(help="Signed records, and what was earned and billed by them.")
+
+_MOST_KEY_BYTES = 64 * 1024
+
+
+@app.callback()
+def main() -> None:
+    """Signed records, and what was earned and billed by them."""
+
+
+@app.command("verify")
+def verify_command(
+    bundle: Annotated[Path, typer.Argument(help="The bundle, a .zip file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    root: Annotated[str, typer.Option(help="The root that was announced for it.")] = "",
+    signer_key: Annotated[
+        Path | None, typer.Option(help="The aggregator's public key, PEM or DER.")
+    ] = None,
+    cable_key: Annotated[
+        list[str] | None,
+        typer.Option(help="An enrolled key, as CABLE=FILE (PEM or DER); may be repeated."),
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Also demand that nothing is left out.")
+    ] = False,
+) -> None:
+    """Derive every verdict, earning and bill of a bundle again; name the first that differs."""
+    trust = Trust(
+        root=root.lower(),
+        signer_key=b"" if signer_key is None else _key(signer_key),
+        cable_keys=dict(_named_key(each) for each in cable_key or ()),
+    )
+    try:
+        report = verify(bundle, trust=trust)
+    except OSError as failure:
+        message = f"{bundle} cannot be read: {failure.strerror}"
+        raise CommandError(message) from failure
+    if as_json:
+        typer.echo(json.dumps(_plain(report), indent=1))
+    else:
+        _print(report, bundle, trust)
+    if not report.ok or (complete and not report.complete):
+        raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def export_bundle(
+    source: BundleSource, path: Path, *, created_s: int, signer: Signer | None = None
+) -> Manifest:
+    """Write a bundle and verify it before anyone else does.
+
+    Args:
+        source: Who keeps the records.
+        path: The file; replaced.
+        created_s: Now, seconds since 1970 UTC.
+        signer: The aggregator's key; None to leave it unsigned.
+
+    Raises:
+        CommandError: What is kept does not follow from its own inputs.
+    """
+    manifest = write_bundle(path, source, created_s=created_s, signer=signer)
+    report = verify(path, trust=Trust(root=manifest.root))
+    if report.problem is not None:
+        message = f"{path} was written, but does not verify: {_said(report)}"
+        raise CommandError(message, exit_code=ExitCode.NEGATIVE)
+    return manifest
+
+
+def _named_key(text: str) -> tuple[str, bytes]:
+    cable_id, equals, file = text.partition("=")
+    if not equals:
+        message = f"--cable-key takes CABLE=FILE, not {text!r}"
+        raise CommandError(message)
+    return cable_id, _key(Path(file))
+
+
+def _key(path: Path) -> bytes:
+    """The public key of a file, DER SubjectPublicKeyInfo."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_KEY_BYTES)
+        load = load_pem_public_key if data.startswith(b"-----") else load_der_public_key
+        return load(data).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (OSError, ValueError, UnsupportedAlgorithm) as failure:
+        message = f"{path} is no public key: {failure}"
+        raise CommandError(message) from failure
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    problem = report.problem
+    return {
+        "ok": report.ok,
+        "complete": report.complete,
+        "problem": None
+        if problem is None
+        else {
+            "member": problem.member,
+            "line": problem.line,
+            "record": problem.record,
+            "reason": problem.reason,
+        },
+        "root": report.root,
+        "signer": report.signer,
+        "lines": dict(report.lines),
+        "signed_entries": report.signed_entries,
+        "withheld": report.withheld,
+        "quarantined": report.quarantined,
+        "gaps": report.gaps,
+        "breaks": report.breaks,
+        "balances": [
+            {"account": each.account, "currency": each.currency, "micros": each.micros}
+            for each in report.balances
+        ],
+    }
+
+
+def _said(report: Report) -> str:
+    problem = report.problem
+    assert problem is not None
+    record = f" [{problem.record}]" if problem.record else ""
+    return f"{problem}{record}"
+
+
+def _print(report: Report, path: Path, trust: Trust) -> None:
+    console = Console()
+    if not report.ok:
+        console.print(f"[bold red]{escape(str(path))} does not verify[/]")
+        console.print(escape(_said(report)), soft_wrap=True)
+        return
+    table = Table("verified", "count", show_edge=False)
+    for member, count in report.lines.items():
+        table.add_row(member.replace("_", " "), f"{count:,}")
+    table.add_row("signatures of cables", f"{report.signed_entries:,}")
+    console.print(table)
+    owed = Table("account", "is owed", show_edge=False)
+    for balance in report.balances:
+        owed.add_row(escape(balance.account), str(Money(balance.currency, balance.micros)))
+    console.print(owed)
+    for note in _notes(report, trust):
+        console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
+    console.print(f"root {report.root}", soft_wrap=True)
+    console.print(f"[bold green]{escape(str(path))} verifies[/]")
+
+
+def _notes(report: Report, trust: Trust) -> list[str]:
+    """What a reader should know although nothing is wrong."""
+    notes = []
+    if not trust.root and not trust.signer_key:
+        notes.append("nobody vouches for it: compare the root, or give --signer-key")
+    if not trust.cable_keys:
+        notes.append("the cables' keys are the bundle's own: give --cable-key to check them")
+    if report.withheld:
+        notes.append(f"{report.withheld} entries are shown by their digest only")
+    for title, names in (
+        ("a cable declared a loss before", report.gaps),
+        ("registers do not go on at", report.breaks),
+        ("signed but not believed:", report.quarantined),
+    ):
+        notes += [f"{title} {name}" for name in names]
+    return notes
