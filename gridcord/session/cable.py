@@ -203,11 +203,23 @@ def _jumped(durable: Durable, sequence: int) -> Durable:
 
 
 def _produced(state: CableSession, event: Produced, now_s: float) -> _Step:
-    if event.sequence != state.durable.next_sequence:
-        message = f"entry {event.sequence} produced, {state.durable.next_sequence} was next"
+    return _pump(replace(state, durable=_numbered(state.durable, event.sequence)), now_s)
+
+
+def _numbered(durable: Durable, sequence: int) -> Durable:
+    if sequence == durable.next_sequence:
+        return replace(durable, next_sequence=sequence + 1)
+    # The journal may have written it just before it was told to jump: the hole begins after it.
+    hole = durable.holes[-1] if durable.holes else None
+    if hole is None or sequence != hole.first:
+        message = f"entry {sequence} produced, {durable.next_sequence} was next"
         raise ValueError(message)
-    durable = replace(state.durable, next_sequence=event.sequence + 1)
-    return _pump(replace(state, durable=durable), now_s)
+    rest = (Hole(sequence + 1, hole.last),) if sequence < hole.last else ()
+    return replace(
+        durable,
+        oldest_retained=min(durable.oldest_retained, sequence),
+        holes=(*durable.holes[:-1], *rest),
+    )
 
 
 def _acked(state: CableSession, event: Acked, now_s: float) -> _Step:

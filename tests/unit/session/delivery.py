@@ -6,14 +6,11 @@ cable's uplink and the manager's session service and committer do with the engin
 
 from __future__ import annotations
 
-import inspect
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-from gridcord.session import cable, manager, opening
+from gridcord.session import cable, opening
 from gridcord.session.effects import (
     CableEffect,
     Close,
@@ -38,89 +35,29 @@ from gridcord.session.events import (
     Tick,
     Welcomed,
 )
+from tests.unit.session.delivery_world import (
+    BATCH,
+    CABLE,
+    EPOCH,
+    LATER,
+    Engines,
+    Frame,
+    Link,
+    Row,
+    Scenario,
+    Store,
+    World,
+    agreed,
+    bytes_of,
+    links,
+    on_flash,
+    ruled,
+    with_link,
+    without_link,
+)
 from tests.unit.session.exploration import Broken, Step
 
-CABLE, EPOCH, BATCH = "cable-1", 7, 2
-LATER = 1e9
-
-
-class Engines(NamedTuple):
-    """The modules under exploration; a test may put changed ones in."""
-
-    cable: Any = cable
-    manager: Any = manager
-    opening: Any = opening
-
-
-class Scenario(NamedTuple):
-    """How big the world is and what may go wrong in it."""
-
-    entries: int = 3
-    window: int = 2
-    faults: int = 3
-    kinds: frozenset[str] = frozenset({"break", "loss", "power cut", "kill"})
-    prunes: bool = False
-    bugs: frozenset[str] = frozenset()  # of the shells
-
-
-class Row(NamedTuple):
-    """A stored entry. The tag stands for its bytes: no two entries ever made have the same."""
-
-    sequence: int
-    tag: int
-
-
-class Frame(NamedTuple):
-    """An entry on its way."""
-
-    row: Row
-    previous_sequence: int
-
-
-class Link(NamedTuple):
-    """A stream between the two, with what is on its way."""
-
-    hello: Any = None
-    fence: int = 0
-    welcome: Welcomed | None = None
-    sent: tuple[Frame, ...] = ()
-    ack: int = 0  # latest wins
-    ended: bool = False  # by the manager; the cable has not noticed
-
-
-class Store(NamedTuple):
-    """What the manager has on disk."""
-
-    cursor: Any
-    rows: tuple[Row, ...] = ()
-    quarantine: tuple[Row, ...] = ()
-    lost: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def committed(self) -> int:
-        """The cursor of the only lineage."""
-        return self.cursor.committed(journal_epoch=EPOCH) or 0
-
-
-class World(NamedTuple):
-    """Everything."""
-
-    cable: Any
-    entries: tuple[Row, ...]
-    store: Store
-    produced: int = 0
-    batch: tuple[Any, ...] = ()
-    link: Link | None = None
-    dead: tuple[Link, ...] = ()  # the cable has given them up; the manager may not know
-    backup: Store | None = None
-    image: tuple[tuple[Row, ...], Any] | None = None
-    faults: int = 0
-    store_is_old: bool = False  # restored, and not yet welcomed by it
-    flash_is_old: bool = False
-
-
-def _bytes(tag: int) -> bytes:
-    return b"entry %d" % tag
+__all__ = ["Delivery", "Engines", "Scenario"]
 
 
 class Delivery:
@@ -155,11 +92,19 @@ class Delivery:
     def _boot(self, durable: Any) -> Any:
         return self.engines.cable.start(durable=durable)
 
+    def _booted(self, world: World, entries: tuple[Row, ...], durable: Any) -> World:
+        return world._replace(
+            entries=entries,
+            next_number=durable.next_sequence,
+            untold=(),
+            cable=self._boot(durable),
+        )
+
     def _feed(self, world: World, event: CableInput, now_s: float = 0.0) -> World:
         question = world.cable, event, now_s
         if question not in self._advanced:
             state, effects = self.engines.cable.advance(state=world.cable, event=event, now_s=now_s)
-            _check_durable(world.cable.durable, event, effects, state.durable)
+            _check_noted(world.cable.durable, effects, state.durable)
             # Time stands still here, and the length of a delay is not explored.
             state = replace(state, attempts=0, entered_s=0.0, waiting_s=0.0)
             self._advanced[question] = state, effects
@@ -181,6 +126,9 @@ class Delivery:
                 return world._replace(link=Link(hello=hello))
             case SendEntry():
                 return self._send(world, effect)
+            case JumpTo():
+                number = max(world.next_number, effect.sequence)
+                return world._replace(next_number=number)
             case NoteAcked() if "delete on ack" in self.scenario.bugs:
                 kept = tuple(row for row in world.entries if row.sequence > effect.sequence)
                 return self._pruned(world, kept)
@@ -193,7 +141,7 @@ class Delivery:
         ended = effect.reason is CloseReason.ENDED and link is not None and not link.ended
         if ended and any(row.sequence > acked for row in world.entries):
             raise Broken(f"closes with entries after {acked} unconfirmed")
-        return _without_link(world)
+        return without_link(world)
 
     def _send(self, world: World, effect: SendEntry) -> World:
         row = next((row for row in world.entries if row.sequence == effect.sequence), None)
@@ -211,6 +159,8 @@ class Delivery:
         state, link = world.cable, world.link
         if world.produced < self.scenario.entries:
             yield Step("produce", self._produce(world))
+        if world.untold:
+            yield Step("news of an entry", self._tell(world))
         if state.phase == "OFFLINE":
             yield Step("connect", self._feed(world, Connected()))
         if state.phase == "ENDING" and not state.flushed:
@@ -218,30 +168,46 @@ class Delivery:
         if link is None:
             return
         if link.welcome is not None:
-            old = world._replace(link=link._replace(welcome=None), store_is_old=False)
-            yield Step("welcome", self._feed(old._replace(flash_is_old=False), link.welcome))
+            yield Step("welcome", self._welcome(world, link, link.welcome))
         elif link.ack:
             event = Acked(committed_sequence=link.ack)
             yield Step(
                 f"ack {link.ack}", self._feed(world._replace(link=link._replace(ack=0)), event)
             )
         elif link.ended:
-            yield Step("end seen", self._feed(_without_link(world), Disconnected()))
+            yield Step("end seen", self._feed(without_link(world), Disconnected()))
         elif state.in_flight and not link.sent and not world.batch:
             yield Step("no answer", self._feed(world, Tick(), LATER))
 
+    def _welcome(self, world: World, link: Link, welcome: Welcomed) -> World:
+        world = world._replace(
+            link=link._replace(welcome=None), store_is_old=False, flash_is_old=False
+        )
+        return agreed(self._feed(world, welcome))
+
     def _produce(self, world: World) -> World:
-        sequence, tag = world.cable.durable.next_sequence, world.produced + 1
+        sequence, tag = world.next_number, world.produced + 1
         if world.cable.phase == "STREAMING" and sequence <= world.store.committed:
             raise Broken(f"takes number {sequence} twice")
-        entries = (*world.entries, Row(sequence, tag))
-        world = world._replace(entries=entries, produced=tag)
-        return self._feed(world, Produced(sequence=sequence))
+        world = world._replace(
+            entries=(*world.entries, Row(sequence, tag)),
+            produced=tag,
+            next_number=sequence + 1,
+            untold=(*world.untold, sequence),
+        )
+        return world if self.scenario.late_news else self._tell(world)
+
+    def _tell(self, world: World) -> World:
+        event = Produced(sequence=world.untold[0])
+        try:
+            return agreed(self._feed(world._replace(untold=world.untold[1:]), event))
+        except ValueError as error:
+            raise Broken(f"refuses what the journal did: {error}") from error
 
     # -- the manager's shell
 
     def _manager_steps(self, world: World) -> Iterator[Step[World]]:
-        for index, link in enumerate(_links(world)):
+        for index, link in enumerate(links(world)):
             name = f"of session {link.fence}"
             if link.hello is not None:
                 yield Step("hello served", self._serve(world, index, link))
@@ -267,20 +233,20 @@ class Delivery:
         )
         served = link._replace(hello=None, fence=opened.fence, welcome=welcome)
         store = world.store._replace(cursor=opened.cursor)
-        return _with_link(world._replace(store=store), index, served)
+        return with_link(world._replace(store=store), index, served)
 
     def _receive(self, world: World, index: int, link: Link) -> World:
         (sequence, tag), previous_sequence = link.sent[0]
         offer = self.engines.manager.Offer(
             key=EntryKey(CABLE, EPOCH, sequence),
-            digest=_bytes(tag),
+            digest=bytes_of(tag),
             fence=link.fence,
             previous_sequence=previous_sequence,
         )
         link = link._replace(sent=link.sent[1:])
         if "ack before commit" in self.scenario.bugs:
             link = link._replace(ack=max(link.ack, sequence))
-        return _with_link(world._replace(batch=(*world.batch, offer)), index, link)
+        return with_link(world._replace(batch=(*world.batch, offer)), index, link)
 
     def _commit(self, world: World) -> World:
         question = world.store, world.batch
@@ -288,26 +254,26 @@ class Delivery:
             self._committed[question] = self._fold(*question)
         store, folded = self._committed[question]
         world = world._replace(store=store, batch=())
-        for index, link in reversed(list(enumerate(_links(world)))):
+        for index, link in reversed(list(enumerate(links(world)))):
             session = CABLE, link.fence
             if link.fence and session in folded.acks:
                 ack = max(link.ack, folded.acks[session])
-                world = _with_link(world, index, link := link._replace(ack=ack))
+                world = with_link(world, index, link := link._replace(ack=ack))
             if link.fence and session in folded.ended:
-                world = _with_link(world, index, link._replace(ended=True, sent=()))
+                world = with_link(world, index, link._replace(ended=True, sent=()))
         return world
 
     def _fold(self, store: Store, batch: tuple[Any, ...]) -> tuple[Store, Any]:
         """What the committer does in one transaction."""
         engine, cursors = self.engines.manager, {CABLE: store.cursor}
         wanted = engine.keys_to_look_up(cursors=cursors, offers=batch)
-        rows = {row.sequence: _bytes(row.tag) for row in store.rows}
+        rows = {row.sequence: bytes_of(row.tag) for row in store.rows}
         stored = {key: rows[key.sequence] for key in wanted if key.sequence in rows}
         folded = engine.fold_batch(cursors=cursors, offers=batch, stored=stored)
         for offer, ruling in zip(batch, folded.rulings, strict=True):
             if ruling.acked and offer.fence != store.cursor.fence:
                 raise Broken("I12: takes an entry of a session that is over")
-            store = _stored(store, offer, ruling)
+            store = ruled(store, offer, ruling)
         return store._replace(cursor=folded.cursors.get(CABLE, store.cursor)), folded
 
     # -- what may happen once, and what may go wrong
@@ -317,33 +283,32 @@ class Delivery:
         if "restore" in kinds and world.backup is None:
             yield Step("backup", world._replace(backup=world.store))
         if "old flash" in kinds and world.image is None:
-            yield Step("image", world._replace(image=(world.entries, world.cable.durable)))
+            yield Step("image", world._replace(image=(world.entries, on_flash(world))))
         oldest = world.entries[0].sequence if world.entries else LATER
         if self.scenario.prunes and oldest <= world.cable.durable.acked_sequence:
             yield Step(f"prune {oldest}", self._pruned(world, world.entries[1:]))
 
     def _faults(self, world: World) -> Iterator[tuple[str, World]]:
-        kinds, cut = self.scenario.kinds, _without_link(world)
+        kinds, cut = self.scenario.kinds, without_link(world)
         if "break" in kinds and world.link is not None:
             yield "link breaks", self._feed(cut, Disconnected())
         if "loss" in kinds and (world.link is not None or world.dead):
             yield "all on the way is lost", self._feed(cut._replace(dead=()), Disconnected())
         if "power cut" in kinds:
-            yield "power cut at the cable", cut._replace(cable=self._boot(world.cable.durable))
+            yield "power cut at the cable", self._booted(cut, world.entries, on_flash(world))
         killed = self._feed(world._replace(batch=(), link=None, dead=()), Disconnected())
         if "kill" in kinds:
             yield "manager killed", killed
         if "restore" in kinds and world.backup is not None:
             yield "backup restored", killed._replace(store=world.backup, store_is_old=True)
         if "old flash" in kinds and world.image is not None:
-            entries, durable = world.image
-            booted = cut._replace(entries=entries, cable=self._boot(durable))
+            booted = self._booted(cut, *world.image)
             yield "old flash put back", booted._replace(flash_is_old=True)
         if "slip" in kinds:
-            for index, link in enumerate(_links(world)):
+            for index, link in enumerate(links(world)):
                 if link.sent:
                     slipped = link._replace(sent=link.sent[1:])
-                    yield "entry slips in the manager", _with_link(world, index, slipped)
+                    yield "entry slips in the manager", with_link(world, index, slipped)
         if "end" in kinds and world.cable.phase == "STREAMING":
             ended = EndReceived(reason=EndReason.REQUESTED)
             yield "manager ends the session", self._feed(world, ended)
@@ -396,78 +361,16 @@ class Delivery:
         return None
 
 
-def _check_durable(before: Any, event: CableInput, effects: Any, after: Any) -> None:
-    """What the engine remembers as durable is what its effects made durable, no more, no less."""
-    noted = before
-    match event:
-        case Produced():
-            noted = replace(noted, next_sequence=event.sequence + 1)
-        case Pruned():
-            noted = replace(noted, oldest_retained=event.oldest_retained)
+def _check_noted(before: Any, effects: Any, after: Any) -> None:
+    """What the engine believes to be noted is what it asked to be noted, no more, no less."""
+    acked, fence = before.acked_sequence, before.last_fence
     for effect in effects:
         match effect:
             case NoteAcked():
-                noted = replace(noted, acked_sequence=effect.sequence)
+                acked = effect.sequence
             case NoteFence():
-                noted = replace(noted, last_fence=effect.fence)
-            case JumpTo():
-                hole = cable.Hole(noted.next_sequence, effect.sequence - 1)
-                empty = noted.oldest_retained == noted.next_sequence
-                noted = replace(
-                    noted,
-                    next_sequence=effect.sequence,
-                    oldest_retained=effect.sequence if empty else noted.oldest_retained,
-                    holes=(*noted.holes, hole),
-                )
-    if noted != after:
-        raise Broken(f"believes durable what is not: {after}, not {noted}")
+                fence = effect.fence
+    if (acked, fence) != (after.acked_sequence, after.last_fence):
+        raise Broken(f"believes durable what is not: {after}, not {acked} and fence {fence}")
     if after.last_fence < before.last_fence:
         raise Broken("I12: the fence falls")
-
-
-def _stored(store: Store, offer: Any, ruling: Any) -> Store:
-    row = Row(offer.key.sequence, int(offer.digest.split()[1]))
-    if ruling.lost is not None:
-        store = store._replace(lost=(*store.lost, ruling.lost))
-    if ruling.advances:
-        return store._replace(rows=(*store.rows, row))
-    if ruling.decision == "EQUIVOCATION" and row not in store.quarantine:
-        return store._replace(quarantine=(*store.quarantine, row))
-    return store
-
-
-def _links(world: World) -> tuple[Link, ...]:
-    return world.dead if world.link is None else (*world.dead, world.link)
-
-
-def _with_link(world: World, index: int, link: Link) -> World:
-    if index == len(world.dead):
-        return world._replace(link=link)
-    return world._replace(dead=(*world.dead[:index], *_alive(link), *world.dead[index + 1 :]))
-
-
-def _alive(link: Link) -> tuple[Link, ...]:
-    """A link that the cable has given up, as far as the manager may still get something of it."""
-    if link.ended or (link.hello is None and not link.sent):
-        return ()
-    return (Link(hello=link.hello, fence=link.fence, sent=link.sent),)
-
-
-def _without_link(world: World) -> World:
-    if world.link is None:
-        return world
-    return world._replace(link=None, dead=(*world.dead, *_alive(world.link)))
-
-
-def changed(module: ModuleType, changes: Iterable[tuple[str, str]]) -> ModuleType:
-    """A module whose source says something else where it said something, which it did once."""
-    source = inspect.getsource(module)
-    for before, after in changes:
-        if source.count(before) != 1:
-            message = f"{module.__name__} says {source.count(before)} times {before!r}"
-            raise AssertionError(message)
-        source = source.replace(before, after)
-    mutant = ModuleType(f"changed_{module.__name__.rpartition('.')[2]}")
-    sys.modules[mutant.__name__] = mutant  # dataclasses look themselves up there
-    exec(compile(source, str(module.__file__), "exec"), mutant.__dict__)
-    return mutant

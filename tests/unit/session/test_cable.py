@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridcord.metering.reading import Permission
 from gridcord.session import cable
 from gridcord.session.backoff import Backoff
 from gridcord.session.effects import (
@@ -22,16 +21,13 @@ from gridcord.session.effects import (
     JumpTo,
     NoteAcked,
     NoteFence,
-    Obey,
     ScheduleReconnect,
     SendEntry,
     SendHello,
 )
 from gridcord.session.events import (
     Acked,
-    CableInput,
     Connected,
-    DirectiveReceived,
     Disconnected,
     EndReason,
     EndReceived,
@@ -39,58 +35,8 @@ from gridcord.session.events import (
     Produced,
     Pruned,
     Tick,
-    Welcomed,
 )
-
-EPOCH = 11
-
-
-class Bench:
-    """Feeds an engine and keeps what it asked for last."""
-
-    def __init__(self, durable: cable.Durable | None = None) -> None:
-        self.state = cable.start(durable=durable or cable.Durable(journal_epoch=EPOCH))
-
-    def feed(self, event: CableInput, now_s: float = 0.0) -> tuple[CableEffect, ...]:
-        self.state, effects = cable.advance(state=self.state, event=event, now_s=now_s)
-        return effects
-
-    def welcome(
-        self, committed: int = 0, *, fence: int = 1, window: int = 3, now_s: float = 0.0
-    ) -> tuple[CableEffect, ...]:
-        self.feed(Connected(), now_s)
-        return self.feed(
-            Welcomed(
-                fence=fence,
-                committed_sequence=committed,
-                manager_time_s=1_000.0 + now_s,
-                window=window,
-            ),
-            now_s,
-        )
-
-
-def directive(
-    version: int = 1,
-    *,
-    fence: int = 1,
-    permission: Permission = Permission.BIDIRECTIONAL,
-    expire_s: float = 1_090.0,
-    lease_s: float = 90.0,
-) -> DirectiveReceived:
-    return DirectiveReceived(
-        fence=fence, version=version, permission=permission, lease_s=lease_s, expire_s=expire_s
-    )
-
-
-def with_entries(count: int, acked: int = 0, *, oldest: int = 1, fence: int = 0) -> cable.Durable:
-    return cable.Durable(
-        journal_epoch=EPOCH,
-        next_sequence=count + 1,
-        oldest_retained=oldest,
-        acked_sequence=acked,
-        last_fence=fence,
-    )
+from tests.unit.session.cable_bench import EPOCH, Bench, directive, with_entries
 
 
 def sent(effects: tuple[CableEffect, ...]) -> list[int]:
@@ -178,6 +124,19 @@ def test_an_old_flash_image_jumps_over_the_numbers_that_are_taken() -> None:
     assert bench.state.durable.holes == (cable.Hole(7, 9),)
 
 
+def test_an_entry_that_was_written_beside_the_jump_is_offered_too() -> None:
+    bench = Bench(with_entries(6, acked=6))
+    bench.welcome(9)
+
+    assert sent(bench.feed(Produced(sequence=7))) == [7]
+    assert sent(bench.feed(Produced(sequence=8))) == [8]
+    assert bench.state.durable.holes == (cable.Hole(9, 9),)
+    assert sent(bench.feed(Produced(sequence=9))) == [9]
+    assert not bench.state.durable.holes
+    bench.feed(Acked(committed_sequence=9))
+    assert sent(bench.feed(Produced(sequence=10))) == [10]
+
+
 def test_the_hole_of_a_jump_is_declared_to_a_manager_restored_from_before_it() -> None:
     durable = replace(with_entries(11, acked=11), holes=(cable.Hole(7, 9),))
     bench = Bench(durable)
@@ -210,80 +169,6 @@ def test_a_welcome_that_no_healthy_manager_gives_changes_nothing(
 
     assert effects[0] == Close(reason=CloseReason.IMPLAUSIBLE_WELCOME)
     assert bench.state.durable == with_entries(2)
-
-
-def test_a_directive_is_obeyed_until_it_lapses_and_then_discharge_stops() -> None:
-    bench = Bench()
-    bench.welcome(now_s=100.0)
-    first = directive(expire_s=1_190.0)
-
-    assert bench.feed(first, 100.0) == (Obey(directive=first, until_s=190.0),)
-    assert cable.deadline_s(state=bench.state) == 190.0
-    assert cable.directive_in_force(state=bench.state, now_s=189.9) == first
-    assert bench.feed(Tick(), 189.9) == ()
-    assert cable.directive_in_force(state=bench.state, now_s=190.0) is None
-    assert bench.feed(Tick(), 190.0) == (FallBack(reason=FallBackReason.LEASE_LAPSED),)
-    assert bench.feed(Tick(), 191.0) == ()
-
-
-def test_a_lease_outlives_the_stream_but_not_its_end() -> None:
-    bench = Bench()
-    bench.welcome()
-    bench.feed(directive())
-    bench.feed(Disconnected(), 10.0)
-
-    assert cable.directive_in_force(state=bench.state, now_s=80.0) is not None
-    assert FallBack(reason=FallBackReason.LEASE_LAPSED) in bench.feed(Connected(), 90.0)
-
-
-def test_an_event_that_comes_too_late_finds_the_lease_lapsed_first() -> None:
-    bench = Bench()
-    bench.welcome()
-    bench.feed(directive())
-    renewal = directive(2, expire_s=1_200.0)
-
-    assert bench.feed(renewal, 95.0) == (
-        FallBack(reason=FallBackReason.LEASE_LAPSED),
-        Obey(directive=renewal, until_s=185.0),
-    )
-
-
-def test_a_directive_held_up_in_the_network_gains_no_time() -> None:
-    bench = Bench()
-    bench.welcome()
-    late = directive(expire_s=1_090.0, lease_s=90.0)
-
-    assert bench.feed(late, 60.0) == (Obey(directive=late, until_s=90.0),)
-
-
-def test_a_stepped_manager_clock_cannot_make_a_lease_longer_than_it_says() -> None:
-    bench = Bench()
-    bench.welcome()
-    generous = directive(expire_s=1_000_000.0, lease_s=90.0)
-
-    assert bench.feed(generous, 5.0) == (Obey(directive=generous, until_s=95.0),)
-
-
-def test_the_newest_word_counts_also_when_it_lapsed_on_its_way() -> None:
-    bench = Bench()
-    bench.welcome()
-    bench.feed(directive(1))
-    refusal = directive(2, permission=Permission.NONE, expire_s=1_005.0)
-
-    assert bench.feed(refusal, 10.0) == (FallBack(reason=FallBackReason.LEASE_LAPSED),)
-    assert bench.feed(directive(1), 11.0) == ()
-
-
-def test_older_words_are_not_obeyed() -> None:
-    bench = Bench()
-    bench.welcome(fence=2)
-
-    assert bench.feed(directive(5, fence=1)) == ()
-    assert bench.feed(directive(3, fence=2)) != ()
-    assert bench.feed(directive(3, fence=2)) == ()
-    assert bench.feed(directive(2, fence=2)) == ()
-    assert bench.feed(directive(1, fence=3))[0] == NoteFence(fence=3)
-    assert bench.feed(directive(4, fence=2)) == ()
 
 
 @pytest.mark.parametrize("reason", [EndReason.REQUESTED, EndReason.SITE_BLOCKED])

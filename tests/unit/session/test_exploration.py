@@ -18,6 +18,9 @@ SCENARIOS = {
     "an older image of the flash is put back": Scenario(
         faults=2, kinds=frozenset({"kill", "old flash"})
     ),
+    "the engine hears of entries late": Scenario(
+        faults=1, late_news=True, kinds=frozenset({"power cut", "old flash"})
+    ),
     "both sides go back in time": Scenario(
         entries=2, faults=2, kinds=frozenset({"old flash", "restore"})
     ),

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from gridcord.session import cable, lease, resource
-from tests.unit.session.delivery import changed
 from tests.unit.session.exploration import explore
 from tests.unit.session.leasing import CableDevice, Device, Leasing, ResourceDevice
+from tests.unit.session.mutation import changed
 
 DEVICES: dict[str, tuple[Callable[[Any], Device], ModuleType]] = {
     "cable": (CableDevice, cable),

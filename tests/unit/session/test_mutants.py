@@ -12,13 +12,14 @@ from typing import NamedTuple
 import pytest
 
 from gridcord.session import cable, manager, opening
-from tests.unit.session.delivery import Delivery, Engines, Scenario, changed
+from tests.unit.session.delivery import Delivery, Engines, Scenario
 from tests.unit.session.exploration import explore
+from tests.unit.session.mutation import changed
 
 BASE = Scenario(faults=2)
 SLIP = Scenario(faults=2, kinds=frozenset({"slip", "break"}))
 RESTORE = Scenario(faults=2, kinds=frozenset({"kill", "restore"}))
-FLASH = Scenario(faults=2, kinds=frozenset({"kill", "old flash"}))
+FLASH = Scenario(faults=1, kinds=frozenset({"kill", "old flash"}))
 PRUNE = Scenario(faults=1, prunes=True, kinds=frozenset({"restore"}))
 END = Scenario(faults=2, kinds=frozenset({"end", "break"}))
 
@@ -151,8 +152,13 @@ BUGS = {
     ),
     "the jump forgets the hole": Bug(
         FLASH,
-        "believes durable",
+        "sends entry",
         (Change(cable, "holes=(*durable.holes, hole)", "holes=durable.holes"),),
+    ),
+    "an entry written beside the jump is not known": Bug(
+        FLASH._replace(late_news=True),
+        "refuses",
+        (Change(cable, "if hole is None or sequence != hole.first:", "if True:"),),
     ),
     "lost entries are not declared": Bug(
         PRUNE._replace(entries=3),
