@@ -1,13 +1,12 @@
 """Mutated frames of every instrument: each parser gives a value or its declared error, no more.
 
-The mutations are seeded: a failure repeats. `GRIDCORD_FUZZ_FRAMES` asks for more of them.
+The mutations are seeded: a failure repeats (`tests.fuzz.mutations`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import os
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,54 +37,17 @@ from gridcord.protocols.modbus_rtu import ModbusException, ModbusFrameError, Rea
 from gridcord.protocols.p1 import Telegram
 from gridcord.protocols.rapi import BoardState, EvseState, RapiError, RapiLine
 from gridcord.protocols.skstack import Dialect, Event, Received, SkstackError
+from gridcord.simulation.instruments.home_energy_node import HomeEnergyNode
+from gridcord.simulation.instruments.rapi_board import RapiBoard
+from gridcord.simulation.instruments.route_b_meter import RouteBMeter
+from gridcord.simulation.instruments.sdm230 import Sdm230
+from gridcord.simulation.instruments.source import SettablePlug, SettableRegisters
+from gridcord.simulation.instruments.wisun_adapter import WisunAdapter
+from gridcord.testing.clock import ManualClock
 from gridcord.units import Position
+from tests.fuzz.mutations import Parse, mutations, survives
 
-FRAMES = int(os.environ.get("GRIDCORD_FUZZ_FRAMES", "10000"))
-SEED = 20_271_115
 AT_S = 1_800_000_000.0
-
-Parse = Callable[[bytes], object]
-
-
-def mutations(seeds: list[bytes], count: int = FRAMES) -> Iterator[bytes]:
-    """Frames with bits flipped, bytes inserted, doubled, swapped and cut out; some are noise."""
-    dice = random.Random(SEED)
-    for _ in range(count):
-        frame = bytearray(dice.choice(seeds))
-        for _ in range(dice.choice((1, 1, 1, 2, 3, 8))):
-            _mutate(dice, frame, seeds)
-        yield bytes(frame)
-
-
-def _mutate(dice: random.Random, frame: bytearray, seeds: list[bytes]) -> None:
-    at = dice.randrange(len(frame) + 1)
-    match dice.randrange(7):
-        case 0 if at < len(frame):
-            frame[at] ^= 1 << dice.randrange(8)
-        case 1 if at < len(frame):
-            frame[at] = dice.choice(b"\x00\xff\x7f\x80$!/()*:^\r\n 0123456789ABCDEFabcdef,.-")
-        case 2:
-            frame[at:at] = dice.randbytes(dice.randrange(1, 5))
-        case 3:
-            del frame[at : at + dice.randrange(1, 9)]
-        case 4:
-            frame[at:at] = frame[at : at + dice.randrange(1, 40)]
-        case 5:
-            other = dice.choice(seeds)
-            frame[at:] = other[dice.randrange(len(other) + 1) :]
-        case _:
-            frame[:] = dice.randbytes(dice.randrange(60))
-
-
-def survives(parse: Parse, seeds: list[bytes], *declared: type[Exception]) -> None:
-    """Every mutation gives a value or a declared error, and some do harm."""
-    errors = 0
-    for frame in mutations(seeds):
-        try:
-            parse(frame)
-        except declared:
-            errors += 1
-    assert errors > 0
 
 
 def checked(body: bytes, checksum: Callable[[bytes], bytes]) -> bytes:
@@ -378,3 +340,37 @@ def test_p1_streams_never_fail() -> None:
     for piece in mutations([TELEGRAM, TELEGRAM[:300], TELEGRAM[300:]]):
         found += len(splitter.feed(piece))
     assert found > 0
+
+
+# --- the simulated instruments ------------------------------------------------------------------
+
+
+def test_simulated_instruments_never_fail() -> None:
+    """A client may send them anything."""
+
+    async def scenario() -> None:
+        clock = ManualClock(AT_S)
+        meter = Sdm230(SettableRegisters())
+        board = RapiBoard(SettablePlug(), clock)
+        node = HomeEnergyNode(
+            SettableRegisters(), address=("127.0.0.1", 0), channels={1: meter.source}
+        )
+        route_b = RouteBMeter(SettableRegisters(), clock)
+        adapter = WisunAdapter(route_b, scan_s=0, join_s=0)
+        await adapter.start()
+        seeds = [
+            BLOCK.encode(),
+            *RAPI_LINES,
+            REQUEST.encode(),
+            b"SKJOIN " + METER.encode() + b"\r\n",
+        ]
+        seeds += [b"SKSETPWD C 0123456789AB\r\n", b"SKLL64 001C640003CD76A4\r\n"]
+        for frame in mutations(seeds):
+            meter.received(frame)
+            board.received(frame)
+            node.received(frame, ("127.0.0.1", 1))
+            adapter.received(frame)
+            await asyncio.sleep(0)
+        await adapter.stop()
+
+    asyncio.run(scenario())
