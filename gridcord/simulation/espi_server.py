@@ -53,20 +53,20 @@ class _Asked:
 
 @dataclass(slots=True)
 class Faults:
-    """What the server does wrong; each is used up by the answers it spoils.
+    """What the server does wrong; a count is used up by the answers it spoils.
 
     Args:
         prepare: How many pages are answered 202 before one is given.
         unavailable: How many requests for a page are answered 503.
         expire: How many requests for a page find their token withdrawn.
-        cut: How many pages end in the middle.
+        cut_page: Number of the page, from 1, that ends in the middle; 0 for none.
         next_url: Where `next` links lead instead; empty for the truth.
     """
 
     prepare: int = 0
     unavailable: int = 0
     expire: int = 0
-    cut: int = 0
+    cut_page: int = 0
     next_url: str = ""
 
 
@@ -190,8 +190,6 @@ class EspiServer:
         if asked.headers.get("if-none-match") == feed.etag:
             return _Answer(304, headers=(("ETag", feed.etag),))
         body = self._page(asked, feed)
-        if self._spoils("cut"):
-            body = body[: len(body) // 2]
         return _Answer(200, body, (("Content-Type", "application/atom+xml"), ("ETag", feed.etag)))
 
     def _spoils(self, fault: str) -> bool:
@@ -208,7 +206,9 @@ class EspiServer:
             query = f"?max-results={count}&amp;start-index={start + count}"
             links = f'<link rel="next" href="{self.faults.next_url or asked.path + query}"/>'
         head = f'<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="{_ATOM}">{links}'
-        return head.encode() + b"\n".join(entries) + b"</feed>"
+        page = head.encode() + b"\n".join(entries) + b"</feed>"
+        cut = self.faults.cut_page == (start - 1) // count + 1
+        return page[: len(page) // 2] if cut else page
 
 
 async def _serve(

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _ENCRYPTED = 0x1
-_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# All of these were seen from zipfile on damaged archives, a seek before the beginning included.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OSError,
+)
 
 
 def open_document(path: Path, limits: Limits) -> Document:
@@ -73,7 +82,7 @@ class _PlainPart(Part):
 
     def open(self) -> BinaryIO:
         stream = _open_unchanged(self.path, self.seen)
-        return _capped(stream, self.limits, stream)
+        return _capped(stream, self.limits, stream, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,7 @@ class _ZippedPart(Part):
                 inner = stack.enter_context(archive.open(self.member))
             except _BROKEN_ZIP as error:
                 raise Defect(None, f"broken zip: {error}") from None
-            return _capped(cast("BinaryIO", inner), self.limits, stack.pop_all())
+            return _capped(cast("BinaryIO", inner), self.limits, stack.pop_all(), _BROKEN_ZIP)
 
 
 def _member(path: Path) -> str:
@@ -107,6 +116,9 @@ def _member(path: Path) -> str:
     return members[0].filename
 
 
+_Failures = tuple[type[Exception], ...]
+
+
 class _Closing(Protocol):
     def close(self) -> None: ...
 
@@ -114,8 +126,9 @@ class _Closing(Protocol):
 class _Capped(io.RawIOBase):
     """Counts what is read; what a zip claims of its size proves nothing."""
 
-    def __init__(self, inner: BinaryIO, limits: Limits, owner: _Closing) -> None:
+    def __init__(self, inner: BinaryIO, limits: Limits, owner: _Closing, broken: _Failures) -> None:
         self._inner = inner
+        self._broken = broken
         self._owner = owner
         self._limits = limits
         self._left = limits.file_bytes
@@ -127,7 +140,7 @@ class _Capped(io.RawIOBase):
         view = memoryview(buffer)
         try:
             data = self._inner.read(len(view))
-        except _BROKEN_ZIP as error:
+        except self._broken as error:
             raise Defect(None, f"broken zip: {error}") from None
         self._left -= len(data)
         if self._left < 0:
@@ -140,8 +153,8 @@ class _Capped(io.RawIOBase):
         super().close()
 
 
-def _capped(inner: BinaryIO, limits: Limits, owner: _Closing) -> BinaryIO:
-    return cast("BinaryIO", io.BufferedReader(_Capped(inner, limits, owner), 1 << 18))
+def _capped(inner: BinaryIO, limits: Limits, owner: _Closing, broken: _Failures) -> BinaryIO:
+    return cast("BinaryIO", io.BufferedReader(_Capped(inner, limits, owner, broken), 1 << 18))
 
 
 def only_part(document: Document) -> Part:
