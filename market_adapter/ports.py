@@ -1,4 +1,4 @@
-"""What the market adapter needs of the outside: a venue that takes bids, and a store."""
+"""What the market adapter needs of the outside: venues, feeds of signals, and a store."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from datetime import date
 from typing import Protocol
 from uuid import UUID
 
+from gridcord.units import Period
 from market_adapter.domain.bids import Bid, BidRefused, RefusalReason
 from market_adapter.domain.contracts import AreaPrice, Outcome
+from market_adapter.domain.demand import DemandSignal
 from market_adapter.domain.lifecycle import BidEvent, BidStatus
 from market_adapter.domain.profile import MarketProfile
 
@@ -97,6 +99,27 @@ class Venue(Protocol):
         ...
 
 
+class FeedUnavailable(Exception):
+    """Whoever says signals cannot be asked now. What was said last still stands."""
+
+
+class SignalFeed(Protocol):
+    """Somebody who asks something of the fleet, or says what helps to decide."""
+
+    @property
+    def name(self) -> str:
+        """Who it is: the key under which its signals are kept."""
+        ...
+
+    async def signals(self, periods: Sequence[Period]) -> Sequence[DemandSignal]:
+        """Everything it says now of these periods; what is no longer said no longer holds.
+
+        Raises:
+            FeedUnavailable: It cannot be asked now.
+        """
+        ...
+
+
 class BidStore(Protocol):
     """Where bids and what became of them are kept. Every call is durable when it returns."""
 
@@ -126,4 +149,8 @@ class BidStore(Protocol):
 
     def keep_prices(self, prices: Iterable[AreaPrice]) -> int:
         """Keep prices that are new or changed; returns how many."""
+        ...
+
+    def replace_signals(self, feed: str, signals: Sequence[DemandSignal], *, from_s: int) -> None:
+        """Have exactly these signals of a feed from an instant on, and fold the demand."""
         ...

@@ -162,19 +162,22 @@ class MarketStore:
         found = self._page(PRICES, PRICES.c.sequence > after, limit)
         return _page(found, after, tuple(map(rows.price, found)))
 
-    def replace_signals(self, feed: str, signals: Sequence[DemandSignal]) -> None:
+    def replace_signals(self, feed: str, signals: Sequence[DemandSignal], *, from_s: int) -> None:
         """Have exactly these signals of a feed, and fold the demand that changes.
 
         Args:
             feed: Who says them, such as "openadr3".
-            signals: Everything it says now.
+            signals: Everything it says now of periods that start at or after `from_s`.
+            from_s: What it said of earlier periods stands, seconds since 1970 UTC.
         """
+        mine = and_(SIGNALS.c.feed == feed, SIGNALS.c.period_start_s >= from_s)
         with self._engine.begin() as db:
-            found = db.execute(select(SIGNALS).where(SIGNALS.c.feed == feed)).mappings()
-            before = {rows.signal(row) for row in found}
+            before = {
+                rows.signal(row) for row in db.execute(select(SIGNALS).where(mine)).mappings()
+            }
             if before == set(signals):
                 return
-            db.execute(delete(SIGNALS).where(SIGNALS.c.feed == feed))
+            db.execute(delete(SIGNALS).where(mine))
             for signal in sorted(set(signals), key=str):
                 db.execute(insert(SIGNALS).values(feed=feed, **rows.signal_values(signal)))
             _fold(db, {(s.area_id, s.period) for s in before ^ set(signals)})

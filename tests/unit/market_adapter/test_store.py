@@ -218,16 +218,17 @@ def test_signals_are_replaced_as_a_whole_and_demand_follows(store: MarketStore) 
         )
 
     later = PERIOD.next()
-    store.replace_signals("dr", [activation(-500, "e1"), activation(200, "e2", later)])
-    store.replace_signals("other", [activation(100, "o1")])
+    store.replace_signals("dr", [activation(-500, "e1"), activation(200, "e2", later)], from_s=0)
+    store.replace_signals("other", [activation(100, "o1")], from_s=0)
     assert {d.period: d.target_wh for d in store.demands().values} == {PERIOD: -400, later: 200}
     cursor = store.demands().cursor
-    store.replace_signals("dr", [activation(200, "e2", later), activation(-500, "e1")])
+    store.replace_signals("dr", [activation(200, "e2", later), activation(-500, "e1")], from_s=0)
     assert store.demands(after=cursor).values == ()  # said again: nothing changed
-    store.replace_signals("dr", [activation(200, "e2", later)])  # e1 was cancelled
+    store.replace_signals("dr", [activation(200, "e2", later)], from_s=0)  # e1 was cancelled
     [changed] = store.demands(after=cursor).values
     assert (changed.period, changed.target_wh, changed.sources) == (PERIOD, 100, ("o1",))
     assert changed.revision > 1
+    store.replace_signals("dr", [], from_s=later.end_s)  # what was said of the past stands
     said = store.signals(start_s=PERIOD.start_s, end_s=later.end_s)
     assert {s.source for s in said} == {"e2", "o1"}
 
