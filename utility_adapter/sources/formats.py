@@ -95,7 +95,9 @@ def read_document(
 ) -> Delivery:
     """Read what was delivered at once; see `read_file`."""
     try:
-        found = expected or _detect(document)
+        found = _detect(document)
+        if expected not in (None, found):
+            raise Defect(1, f"{found}, where {expected} was expected")
         items = READERS[found](document, options)
         return collect(name=document.name, found=found, items=items, options=options)
     except Defect as defect:

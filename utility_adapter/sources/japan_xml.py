@@ -65,6 +65,7 @@ class _Message:
             release=_GROUPS,
             limits=self._options.limits,
         )
+        groups = 0
         for element in found:
             match local_name(element):
                 case "JP06116":
@@ -73,7 +74,10 @@ class _Message:
                     self._number = _number(element, (element.text or "").strip())
                 case _:
                     if child(element, "JP06400") is not None:
+                        groups += 1
                         yield from self._group(element)
+        if not groups:  # an unknown way to nest must not pass for an empty message
+            raise Defect(None, "no supply point JP06400 in any group")
         for fold, site_id in self._streams.values():
             yield Values(site_id, self._options.japan_register, fold.finish())
 

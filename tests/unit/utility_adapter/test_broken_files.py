@@ -166,6 +166,7 @@ CASES = [
     day(r"<JP06125>[\d.]+", "<JP06125>one", "not a number"),
     day(r"<JP06219>02", "<JP06219>01", "before the end of the one above", 1),
     day(r"</JPMGRP>", "", "not well-formed"),
+    day(r"(?s)<JPTRM>.*</JPTRM>", "", "no supply point", None),
     month(r"<JP06423>20260515", "<JP06423>20261315", "no date"),
     month(r"<JP06219>07", "<JP06219>99", "no period 01 to 48"),
     month(r"<JP06219>07</JP06219>", "", "without JP06219"),
