@@ -9,7 +9,12 @@ from typing import Any
 
 import grpc
 
-from gridcord.api.manager.v1 import cable_session_service_pb2, cable_session_service_pb2_grpc
+from gridcord.api.manager.v1 import (
+    cable_session_service_pb2,
+    cable_session_service_pb2_grpc,
+    resource_session_service_pb2,
+    resource_session_service_pb2_grpc,
+)
 from gridcord.chassis.channel import open_channel
 from gridcord.chassis.credentials import client_credentials, load_identity
 from gridcord.chassis.exit_codes import ExitCode
@@ -17,19 +22,27 @@ from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.sections import RemoteSettings
 from gridcord.chassis.server import Service
+from gridcord.metering.reading import Permission
 from gridcord.session.opening import TakeoverPolicy
+from gridcord.wire.resource import ResourceIntroduction
+from manager.clients.market import GrpcMarket
 from manager.clients.utility import GrpcUtility
 from manager.domain.entry_check import PlausibilityPolicy
+from manager.domain.permission import Granted
 from manager.fleet import Registry
 from manager.policies import check_policy, permission_policy, projection_policy
 from manager.ports import CheckedSite
 from manager.service.cable_link import CableLink
 from manager.service.cables import CableSessionServicer
 from manager.service.policy import POLICY
+from manager.service.resource_link import ResourceLink
+from manager.service.resources import ResourceSessionServicer
 from manager.settings import DatabaseSettings, ManagerSettings
 from manager.storage.audit_log import SqlAuditLog
+from manager.storage.demands import SqlDemands
 from manager.storage.engine import Database
 from manager.storage.projection import SqlProjection
+from manager.storage.resources import SqlResources
 from manager.storage.schema import migrate
 from manager.storage.sessions import SqlJournals
 from manager.storage.site_blocks import SqlSiteRules
@@ -38,6 +51,8 @@ from manager.storage.transfers import SqlTransfers
 from manager.storage.utility_facts import SqlUtilityFacts
 from manager.usecases.check_sites import SiteChecker
 from manager.usecases.commit_entries import Committer
+from manager.usecases.dispatch import Dispatcher
+from manager.usecases.follow_demand import follow_demand
 from manager.usecases.follow_utility import Forwarder, follow_loadings, follow_readings
 from manager.usecases.permit import LeasePolicy, Permits
 from manager.usecases.project import Projector
@@ -82,6 +97,10 @@ class Manager:
         self.links: Registry[CableLink] = Registry()
         self.audit_log = SqlAuditLog(database, now=self._clock.now)
         self.transfers = SqlTransfers(database)
+        self.resources: Registry[ResourceLink] = Registry()
+        self.demands = SqlDemands(
+            database, default_area=settings.dispatch.default_area, now=self._clock.now
+        )
         self.permits = self._make_permits()
 
     async def run(self) -> ExitCode:
@@ -91,10 +110,12 @@ class Manager:
         self._check_sites(utility)
         if utility is not None:
             self._follow(utility)
+        resources = self._dispatch()
         await start_server(
             self._settings, lifecycle=self._lifecycle, policy=POLICY, services=self._services
         )
         self._lifecycle.on_drain(cables.ask_all_to_end)
+        self._lifecycle.on_drain(resources.ask_all_to_end)
         return await self._lifecycle.run()
 
     def _make_permits(self) -> Permits:
@@ -170,6 +191,48 @@ class Manager:
         self._lifecycle.add("utility_readings", readings, on_failure=_RESTART)
         self._lifecycle.add("utility_loadings", loadings, on_failure=_RESTART)
         self._lifecycle.add("forwarder", forwarder.run, on_failure=_RESTART)
+
+    def _dispatch(self) -> ResourceSessionServicer:
+        """From the market's demand to setpoints."""
+        settings = self._settings
+        servicer = ResourceSessionServicer(
+            resources=SqlResources(self._database),
+            links=self.resources,
+            granted=self._granted,
+            now=self._clock.now,
+            default_area=settings.dispatch.default_area,
+            telemetry_interval_s=settings.session.telemetry_interval_s,
+            lease_s=settings.session.setpoint_lease_s,
+            refused=self.audit_log.identity_refused,
+        )
+        dispatcher = Dispatcher(
+            demands=self.demands,
+            sessions=lambda: self.resources,
+            now=self._clock.now,
+            sleep=self._clock.sleep,
+            tick_s=settings.dispatch.tick_s,
+            lease_s=settings.session.setpoint_lease_s,
+            period_s=settings.period_s,
+        )
+        self._lifecycle.add("dispatcher", dispatcher.run, on_failure=_RESTART)
+        if settings.market is not None:
+            market = GrpcMarket(self._channel(settings.market))
+            demand = partial(follow_demand, market, self.demands)
+            self._lifecycle.add("market_demand", demand, on_failure=_RESTART)
+        self._serve(
+            resource_session_service_pb2,
+            "ResourceSessionService",
+            resource_session_service_pb2_grpc.add_ResourceSessionServiceServicer_to_server,
+            servicer,
+        )
+        return servicer
+
+    def _granted(self, introduction: ResourceIntroduction) -> Granted | None:
+        """What may flow where a resource is: as at the cable it hangs on."""
+        if not introduction.cable_id:
+            return Granted(permission=Permission.BIDIRECTIONAL)
+        link = self.links.get(introduction.cable_id)
+        return None if link is None else link.granted
 
     def _utility(self) -> GrpcUtility | None:
         remote = self._settings.utility

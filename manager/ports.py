@@ -15,7 +15,9 @@ from gridcord.metering.verdict import StatedMatch
 from gridcord.session.manager import Folded, Offer
 from gridcord.session.opening import CableCursor, Opening
 from gridcord.units import Period, Position, SiteId
+from gridcord.wire.resource import ResourceIntroduction
 from manager.domain.cable_session import CableIntroduction
+from manager.domain.demand import Demand, DemandReport
 from manager.domain.logged_entry import LoggedEntry, ReadEntry
 from manager.domain.site import RegisteredSite
 from manager.domain.site_block import SiteBlock
@@ -210,4 +212,48 @@ class SiteChecks(Protocol):
 
     async def put_off(self, site: SiteToCheck, *, until_s: int) -> None:
         """The utility does not answer: look again later."""
+        ...
+
+
+class Market(Protocol):
+    """What the market asks. Every call may raise `PeerUnavailable`."""
+
+    def watch_demand(self, cursor: str) -> AsyncIterator[tuple[Demand | None, str]]:
+        """Demand as it changes, with the cursor behind each; None is a sign of life."""
+        ...
+
+
+class Demands(Protocol):
+    """What is asked of the fleet, and what came of it."""
+
+    async def cursor(self) -> str:
+        """How far the market's stream was followed."""
+        ...
+
+    async def take(self, demand: Demand, cursor: str) -> None:
+        """Keep a demand and the cursor behind it; an older revision changes nothing."""
+        ...
+
+    async def of_period(self, period: Period) -> list[Demand]:
+        """What is asked in a period, one an area."""
+        ...
+
+    async def close(
+        self, area_id: str, period: Period, *, allocated_wh: int, telemetry_wh: int
+    ) -> None:
+        """Note what setpoints and telemetry said of a period that ended."""
+        ...
+
+    async def reports(
+        self, *, start_s: int | None, end_s: int | None, area_id: str, after: str, limit: int
+    ) -> list[DemandReport]:
+        """What was asked and what came of it, oldest first, behind a place in that order."""
+        ...
+
+
+class Resources(Protocol):
+    """Resources that were ever connected."""
+
+    async def open(self, introduction: ResourceIntroduction, *, now_s: int) -> int:
+        """Note a session; returns its fence, above all before."""
         ...

@@ -264,6 +264,20 @@ class CableSessionRow(Row, table=True):
     end_reason: str | None = Field(sa_column=Column(String(64), nullable=True))
 
 
+class ResourceRow(Row, table=True):
+    """A vehicle, station or battery: what it said last, and its fence."""
+
+    __tablename__ = "resource"
+    resource_id: str = Field(sa_column=_id(key=True))
+    kind: str = Field(sa_column=Column(String(16), nullable=False))
+    cable_id: str = Field(sa_column=_id())
+    site_id: str = Field(sa_column=_id())
+    area_id: str = Field(sa_column=_id())
+    capacity_wh: int = Field(sa_column=_big())
+    fence: int = Field(sa_column=_big())
+    start_s: int = Field(sa_column=_big())
+
+
 class NoticeRow(Row, table=True):
     """Something a driver or host should know."""
 

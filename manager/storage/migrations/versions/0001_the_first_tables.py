@@ -220,6 +220,18 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "resource",
+        sa.Column("resource_id", sa.String(length=128), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("cable_id", sa.String(length=128), nullable=False),
+        sa.Column("site_id", sa.String(length=128), nullable=False),
+        sa.Column("area_id", sa.String(length=128), nullable=False),
+        sa.Column("capacity_wh", sa.BigInteger(), nullable=False),
+        sa.Column("fence", sa.BigInteger(), nullable=False),
+        sa.Column("start_s", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("resource_id", name=op.f("pk_resource")),
+    )
+    op.create_table(
         "site",
         sa.Column("site_id", sa.String(length=128), nullable=False),
         sa.Column("registered", sa.Text(), nullable=True),
@@ -364,6 +376,7 @@ def downgrade() -> None:
     op.drop_table("site_block")
     op.drop_table("site_asset")
     op.drop_table("site")
+    op.drop_table("resource")
     op.drop_table("register_gap")
     with op.batch_alter_table("recheck", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_recheck_state_next_s"))
