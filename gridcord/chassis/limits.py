@@ -82,9 +82,7 @@ class ServerLimits:
             ("grpc.max_connection_age_grace_ms", _ms(self.age_grace_s)),
             ("grpc.keepalive_time_ms", _ms(self.keepalive_s)),
             *_keepalive_timeout(self.keepalive_timeout_s),
-            ("grpc.keepalive_permit_without_calls", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", _ms(self.min_ping_interval_s)),
-            ("grpc.http2.max_ping_strikes", 2),
             *_memory(),
         ]
 
@@ -119,7 +117,6 @@ class ChannelLimits:
             *_keepalive_timeout(self.keepalive_timeout_s),
             ("grpc.http2.max_pings_without_data", 0),  # 0: as many as needed on a silent stream
             ("grpc.initial_reconnect_backoff_ms", _ms(self.first_backoff_s)),
-            ("grpc.min_reconnect_backoff_ms", _ms(self.first_backoff_s)),
             ("grpc.max_reconnect_backoff_ms", _ms(self.longest_backoff_s)),
             ("grpc.enable_http_proxy", 0),  # an environment variable must not reroute meter data
             *_memory(),
@@ -131,7 +128,7 @@ CHANNEL_LIMITS = ChannelLimits()
 
 
 def _keepalive_timeout(timeout_s: float) -> Options:
-    """Two names: the first finds a link that is cut, only the second one a peer that is frozen.
+    """Two names: the kernel's patience with a cut link, and the core's with a frozen process.
 
     A frozen process's kernel still acknowledges what we send; without the second option it is
     found after a minute at the earliest.
@@ -147,7 +144,6 @@ def _memory() -> Options:
     return [
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", _LOOK_AHEAD_BYTES),
-        ("grpc.enable_channelz", 0),
     ]
 
 

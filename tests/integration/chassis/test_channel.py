@@ -219,6 +219,39 @@ def test_a_large_request_is_not_sent(pki: Pki) -> None:
     assert not reached
 
 
+@pytest.mark.parametrize(
+    ("limits", "at_least", "at_most"),
+    [
+        (ChannelLimits(first_backoff_s=0.1, longest_backoff_s=0.1), 10, 100),
+        (ChannelLimits(first_backoff_s=0.1, longest_backoff_s=30), 3, 8),
+        (ChannelLimits(first_backoff_s=30, longest_backoff_s=30), 1, 1),
+    ],
+    ids=["steady", "growing", "seldom"],
+)
+def test_attempts_to_connect_are_paced(
+    pki: Pki, limits: ChannelLimits, at_least: int, at_most: int
+) -> None:
+    attempts = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        credentials = pki.credentials(CABLE)
+        channel = open_channel(address, credentials=credentials, expect=NAME, limits=limits)
+        call: Any = channel.unary_unary(WHO)
+        await failure(call(b"", timeout=4, wait_for_ready=True))
+        await channel.close()
+        server.close()
+
+    asyncio.run(scenario())
+    assert at_least <= attempts <= at_most
+
+
 def test_a_server_that_comes_back_is_found_again(pki: Pki) -> None:
     limits = ChannelLimits(first_backoff_s=0.1, longest_backoff_s=0.2)
 
