@@ -33,7 +33,7 @@ from market_adapter.domain.lifecycle import (
 from market_adapter.ports import BidStore, Refused, Taken, Venue, VenueUnavailable
 
 Result = BidStatus | BidRefused
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 class Desk:
@@ -148,7 +148,7 @@ class Desk:
         try:
             await venue.withdraw(bid)
         except BidRefused as error:
-            _log.info("withdrawal refused", bid=str(bid.bid_id), reason=error.reason)
+            log.info("withdrawal.refused", bid=str(bid.bid_id), reason=error.reason)
             await self._advance([(bid.bid_id, WithdrawalRefused())])
             return
         outcome = (await venue.outcomes([bid])).get(bid.bid_id)
@@ -167,7 +167,7 @@ class Desk:
                 events.append((bid_id, Closed()))
         for bid_id, status in (await self._advance(events)).items():
             if status.excess_wh:
-                _log.error("contracted twice", bid=str(bid_id), excess_wh=status.excess_wh)
+                log.error("contract.excess", bid=str(bid_id), excess_wh=status.excess_wh)
 
     async def _prices(self, market_id: str) -> None:
         """Prices of today and tomorrow by the market's own calendar."""
@@ -187,7 +187,7 @@ def _unavailable(market_id: str) -> Iterator[None]:
     try:
         yield
     except VenueUnavailable as error:
-        _log.warning("venue unavailable", market=market_id, cause=str(error))
+        log.warning("venue.unavailable", market=market_id, cause=str(error))
 
 
 def _event(answer: Taken | Refused) -> BidEvent:

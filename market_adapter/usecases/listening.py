@@ -11,7 +11,7 @@ from gridcord.chassis.clock import Clock
 from gridcord.units import Period
 from market_adapter.ports import BidStore, FeedUnavailable, SignalFeed
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 async def listen_once(
@@ -34,7 +34,7 @@ async def listen_once(
     try:
         signals = await feed.signals(periods)
     except FeedUnavailable as error:
-        _log.warning("feed unavailable", feed=feed.name, cause=str(error))
+        log.warning("feed.unavailable", feed=feed.name, cause=str(error))
         return False
     await asyncio.to_thread(store.replace_signals, feed.name, signals, from_s=running.start_s)
     return True

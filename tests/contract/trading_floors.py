@@ -354,9 +354,9 @@ PROMPT = sorted(name for name in FLOORS if not name.startswith("file_drop"))
 """Floors whose market answers while it is asked."""
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for what another task will bring about; 30 s are far more than it can take."""
-    async with asyncio.timeout(30):
+async def eventually(holds: Callable[[], bool], *, within_s: float = 30) -> None:
+    """Wait for what another task will bring about; `within_s` is far more than it can take."""
+    async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 - it is a fact of the server, not an event
             await asyncio.sleep(0.01)
 

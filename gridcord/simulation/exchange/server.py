@@ -74,24 +74,23 @@ class ExchangeServer:
         self._max_sockets = max_sockets
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, *, host: str, port: int, tls: ssl.SSLContext) -> int:
         """Listen; returns the port, chosen by the system when `port` is 0."""
         self._server = await asyncio.start_server(self._connected, host, port, ssl=tls)
-        self._ticker = asyncio.create_task(self._tick())
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Close every socket."""
         if self._server is not None:
             self._server.close()
-        tasks = [*self._connections, *([self._ticker] if self._ticker else [])]
+        tasks = list(self._connections)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _tick(self) -> None:
+    async def tick_for_ever(self) -> None:
+        """Hold auctions when they are due; without it they are held at the next call."""
         while True:
             self._exchange.tick(self._clock.now())
             await asyncio.sleep(self._timing.tick_s)

@@ -32,7 +32,7 @@ _KINDS = {
     ("SIMPLE", "level"): SetpointKind.LEVEL,
     ("simple", "level"): SetpointKind.LEVEL,
 }
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 Event = Mapping[str, Any]
 
@@ -110,7 +110,7 @@ class Ven2:
             self._events[descriptor["event_id"]] = event
             opt = "optIn"
         else:
-            _log.warning("event not understood", id=descriptor["event_id"])
+            log.warning("event.not_understood", id=descriptor["event_id"])
             self._events.pop(descriptor["event_id"], None)
             opt = "optOut"
         self.changed.set()

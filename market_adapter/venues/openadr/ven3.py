@@ -21,7 +21,7 @@ from market_adapter.venues.openadr.events import EventError, setpoints_of
 _PAGE = 50  # the most the specification allows
 _AGGREGATED = "AGGREGATED_REPORT"
 Json = Mapping[str, Any]
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,5 +169,5 @@ def _heard(event: Json, program: Json) -> list[Setpoint]:
     try:
         return setpoints_of(event, program=program)
     except EventError as error:
-        _log.warning("event not understood", cause=str(error))
+        log.warning("event.not_understood", cause=str(error))
         return []
