@@ -87,15 +87,24 @@ def consent_for(*, consents: Iterable[Consent], record: TransferRecord) -> Conse
     return max(fitting, key=lambda consent: (consent.granted_s, consent.consent_id), default=None)
 
 
-def host_fee(*, consent: Consent, record: TransferRecord) -> Money:
+def host_fee(
+    *, consent: Consent, record: TransferRecord, paid_discharge_wh: int | None = None
+) -> Money:
     """What the aggregator pays the host for a record, rounded once to one micro.
 
     Energy beyond the power agreed is paid all the same: the host did give it.
+
+    Args:
+        consent: Under which it was made.
+        record: What the cable counted.
+        paid_discharge_wh: How much of the discharge is paid, Wh; None for all of it. A host earns
+            no more than the driver by energy that the meter cannot explain.
     """
     period = record.period
+    discharged_wh = record.vehicle_to_site_wh if paid_discharge_wh is None else paid_discharge_wh
     energy = Fraction(
         record.site_to_vehicle_wh * consent.fee.taken.micros_per_kwh
-        + record.vehicle_to_site_wh * consent.fee.given.micros_per_kwh,
+        + discharged_wh * consent.fee.given.micros_per_kwh,
         1000,
     )
     connected = Fraction(consent.connected_fee.micros * record.connected_s, period.length_s)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 from gridcord.metering.records import TransferRecord
+from gridcord.settlement.rounding import half_even
 from gridcord.settlement.schedule import Prices
 from gridcord.settlement.tariff import Proration, Tariff
 from gridcord.settlement.transfer import Transfer, TransferKey
@@ -101,7 +101,7 @@ def energy_amount(*, taken_wh: int, given_wh: int, prices: Prices) -> Money:
         prices: Per kWh.
     """
     exact = given_wh * prices.given.micros_per_kwh - taken_wh * prices.taken.micros_per_kwh
-    return Money(prices.taken.currency, round(Fraction(exact, 1000)))
+    return Money(prices.taken.currency, half_even(exact, 1000))
 
 
 def _earning(
@@ -121,4 +121,4 @@ def _available(connected_s: int, record: TransferRecord, tariff: Tariff) -> Mone
     full, length_s = tariff.availability, record.period.length_s
     if tariff.proration is Proration.WHOLE_PERIOD:
         return full if connected_s > 0 else Money.zero(full.currency)
-    return Money(full.currency, round(Fraction(full.micros * min(connected_s, length_s), length_s)))
+    return Money(full.currency, half_even(full.micros * min(connected_s, length_s), length_s))

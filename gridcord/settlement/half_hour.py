@@ -86,7 +86,7 @@ def site_half_hour(*, subject: SiteSubject, facts: Gathering, terms: Terms) -> S
         reading=facts.reading,
         paid_discharge_wh=paid,
         energy=_energy(subject, facts, terms, paid),
-        fees=_fees(facts, terms),
+        fees=_fees(facts, terms, paid),
         bill=_bill(subject, facts, terms, paid),
         unpaid_discharge_wh=_discharged_wh(facts) - sum(paid.values()),
     )
@@ -144,7 +144,7 @@ def _energy(
     }
 
 
-def _fees(facts: Gathering, terms: Terms) -> tuple[HostFee, ...]:
+def _fees(facts: Gathering, terms: Terms, paid: Discharges) -> tuple[HostFee, ...]:
     """Fees of records under a consent; none for energy that does not pass the site's meter."""
     fees = []
     for each in () if _elsewhere(facts) else facts.settleable:
@@ -155,7 +155,9 @@ def _fees(facts: Gathering, terms: Terms) -> tuple[HostFee, ...]:
                     key=each.key,
                     host_id=consent.host_id,
                     consent_id=consent.consent_id,
-                    amount=host_fee(consent=consent, record=each.record),
+                    amount=host_fee(
+                        consent=consent, record=each.record, paid_discharge_wh=paid[each.key]
+                    ),
                 )
             )
     return tuple(fees)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from gridcord.settlement.caps import divided_money
+from gridcord.settlement.rounding import half_even
 from gridcord.units import Energy, Money, Period, Price
 
 
@@ -64,5 +64,5 @@ def imbalance_shares(*, result: MarketResult, percent: int) -> dict[str, Money]:
     sign = 1 if result.deviation_wh >= 0 else -1
     weights = {name: each * sign for name, each in result.deviations_wh if each * sign > 0}
     whole = result.imbalance
-    passed_on = Money(whole.currency, round(Fraction(whole.micros * percent, 100)))
+    passed_on = Money(whole.currency, half_even(whole.micros * percent, 100))
     return divided_money(amount=passed_on, weights=weights)

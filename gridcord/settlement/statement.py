@@ -11,13 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from fractions import Fraction
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from gridcord.settlement.account import Account, Purpose
 from gridcord.settlement.facts import AccountSubject, Payout, Subject
 from gridcord.settlement.ledger import Entry
+from gridcord.settlement.rounding import half_even
 from gridcord.settlement.schedule import check_zone
 from gridcord.units import Money, Period
 from gridcord.units.money import MICROS
@@ -138,7 +138,7 @@ class Statement:
 def rounded(amount: Money) -> Money:
     """An amount in whole minor units of its currency (ISO 4217), half to even."""
     unit = MICROS // 10 ** _DIGITS.get(amount.currency, 2)
-    return Money(amount.currency, round(Fraction(amount.micros, unit)) * unit)
+    return Money(amount.currency, half_even(amount.micros, unit) * unit)
 
 
 def opening_micros(

@@ -29,6 +29,8 @@ def changed(**changes: Any) -> Consent:
 def test_the_fee_is_for_energy_and_time() -> None:
     whole = record(charged_wh=500, discharged_wh=750)
     assert host_fee(consent=CONSENT, record=whole) == usd("0.14")
+    part = host_fee(consent=CONSENT, record=whole, paid_discharge_wh=500)
+    assert part == usd("0.13")
     half = record(end=900)
     assert host_fee(consent=CONSENT, record=half) == usd("0.05")
 

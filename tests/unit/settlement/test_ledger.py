@@ -141,7 +141,7 @@ def test_a_half_hour_from_plug_to_correction() -> None:
     entries = entries_of(DISCHARGE, reading(0, 250), reading(0, 300, revision=1))
     availability, energy, fee = 7_770_000, 13_502_250, 1_837_500
     assert owed(entries, DRIVER, as_of_s=0) == availability
-    assert owed(entries, HOST, as_of_s=0) == fee
+    assert owed(entries, HOST, as_of_s=0) == 900_000  # connected; energy waits for a reading
     assert owed(entries, DRIVER, as_of_s=1) == availability + energy
     assert owed(entries, HOST, as_of_s=1) == fee - 15_850_000
     assert owed(entries, UTILITY, as_of_s=1) == -2_125_000
