@@ -103,8 +103,7 @@ class Desk:
             every_s: Time between rounds, seconds of the clock.
         """
         while True:
-            for market_id in self._venues:
-                await self.round(market_id)
+            await asyncio.gather(*(self.round(market_id) for market_id in self._venues))
             await self._clock.sleep(every_s)
 
     def _refusal(self, bid: Bid) -> BidRefused | None:
