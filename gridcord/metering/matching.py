@@ -201,7 +201,7 @@ class MatchPolicy:
     rule: MatchRule = MatchRule.EVIDENCE
     difference_wh: int = 200
     suspect_nats: float = 9.0
-    mismatch_nats: float = 15.0
+    mismatch_nats: float = 13.0
     confirm_nats: float = 6.9
     confirm_part_nats: float = 4.6
 
