@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import grpc
+
 from gridcord.chassis.admission import Admission
 from gridcord.chassis.failures import Failure
 from gridcord.chassis.identity import Peer
@@ -29,9 +31,14 @@ class OpenCall:
     ended: Failure | None = None
 
     def end(self, failure: Failure) -> None:
-        """End the call with `failure`; the first to end it says why."""
+        """End the call with `failure`; the first to end it says why.
+
+        A call that goes on all the same can be ended again. One that ends itself is not
+        interrupted: it fails when its handler returns.
+        """
         if self.ended is None:
             self.ended = failure
+        if self.task is not asyncio.current_task():
             self.task.cancel()
 
 
@@ -57,11 +64,15 @@ class OpenCalls:
         self._calls.add(call)
         try:
             yield call
-        except asyncio.CancelledError:
-            if call.ended is None:
-                raise  # the caller went away
-            task.uncancel()
-            raise call.ended from None
+        except (asyncio.CancelledError, Exception) as error:
+            if call.ended is None or isinstance(error, grpc.aio.AbortError):
+                raise  # the caller went away, or has his answer
+            while task.cancelling():
+                task.uncancel()
+            raise call.ended from error
+        else:
+            if call.ended is not None:
+                raise call.ended
         finally:
             self._calls.discard(call)
 

@@ -37,7 +37,9 @@ class Failure(Exception):
         metadata: The values that `message` mentions.
     """
 
-    def __init__(self, code: grpc.StatusCode, reason: str, message: str, **metadata: str) -> None:
+    def __init__(
+        self, code: grpc.StatusCode, reason: str, message: str, /, **metadata: str
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
@@ -64,7 +66,7 @@ class FailureTable:
 
     entries: Mapping[type[Exception], tuple[grpc.StatusCode, str]] = field(default_factory=dict)
 
-    def failure(self, error: Exception) -> Failure | None:
+    def failure(self, error: BaseException) -> Failure | None:
         """The failure an exception stands for, None when it is not anticipated."""
         for ancestor in type(error).__mro__:
             if ancestor in self.entries:
@@ -77,7 +79,22 @@ NO_FAILURES = FailureTable()
 
 
 def translate(error: Exception, table: FailureTable = NO_FAILURES) -> Failure | None:
-    """The failure to tell the caller, None for a bug."""
+    """The failure to tell the caller, None for a bug.
+
+    Of a group, as a handler's task group raises, it is the first one's, if all are anticipated.
+    """
+    told = [_translate(each, table) for each in leaves(error)]
+    return None if None in told else told[0]
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The exceptions in a group and the groups within it; one that is no group is itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for each in error.exceptions for leaf in leaves(each)]
+
+
+def _translate(error: BaseException, table: FailureTable) -> Failure | None:
     if isinstance(error, Failure):
         return error
     if isinstance(error, DecodeError):

@@ -28,6 +28,7 @@ from gridcord.chassis.failures import (
     Failure,
     FailureTable,
     abort,
+    leaves,
     new_correlation_id,
     translate,
     withheld,
@@ -37,6 +38,7 @@ from gridcord.chassis.metrics import CallMetrics
 
 IDENTITY_REFUSED = "IDENTITY_REFUSED"
 NOT_PERMITTED = "NOT_PERMITTED"
+NOT_IMPLEMENTED = "NOT_IMPLEMENTED"
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -161,11 +163,11 @@ class Guard(grpc.aio.ServerInterceptor):
             with self._calls.opened(method, self._known(method, context, line)):
                 yield
             line.status = _name(context.code())
-        except grpc.aio.AbortError:  # the handler answered by itself
-            line.status = _name(context.code())
-            raise
         except Exception as error:  # noqa: BLE001  (the last line of defence)
-            failure = self._told(line, error)
+            if (answer := _own_answer(error)) is not None:
+                line.status = _name(context.code())
+                raise answer from None
+            failure = self._told(line, context, error)
             line.status, line.reason = failure.code.name, failure.reason
             await abort(context, failure)
         finally:
@@ -189,16 +191,28 @@ class Guard(grpc.aio.ServerInterceptor):
         set_caller(peer)
         return peer
 
-    def _told(self, line: _Line, error: Exception) -> Failure:
+    def _told(self, line: _Line, context: Context, error: Exception) -> Failure:
         """What the caller is told about an exception; re-raises when nobody is left to tell."""
         if isinstance(error, grpc.aio.BaseError) and not isinstance(error, grpc.aio.UsageError):
             raise error  # the connection or the server is gone
+        if isinstance(error, NotImplementedError) and _name(context.code()) == "UNIMPLEMENTED":
+            return _MISSING  # a generated servicer's method that nobody wrote
         table = self._failures.get(line.service, NO_FAILURES)
         if (failure := translate(error, table)) is not None:
             return failure
         line.correlation_id = new_correlation_id()
         log.error("rpc.broken", exc_info=error, correlation_id=line.correlation_id)
         return withheld(line.correlation_id)
+
+
+_MISSING = Failure(
+    grpc.StatusCode.UNIMPLEMENTED, NOT_IMPLEMENTED, "this server does not have the method"
+)
+
+
+def _own_answer(error: Exception) -> grpc.aio.AbortError | None:
+    """What a handler raised by answering with `context.abort`, also in a task of its own."""
+    return next((leaf for leaf in leaves(error) if isinstance(leaf, grpc.aio.AbortError)), None)
 
 
 def _parser(handler: Handler) -> Callable[[Any], Any]:

@@ -68,6 +68,10 @@ def settings_of(program: str) -> type[ProgramSettings]:
     if program not in installed:
         message = f"no program {program!r}: known are {', '.join(sorted(installed)) or 'none'}"
         raise CommandError(message)
-    model = installed[program].load()
+    try:
+        model = installed[program].load()
+    except (ImportError, AttributeError) as error:
+        message = f"{program} is not complete on this machine: {error}"
+        raise CommandError(message) from error
     assert issubclass(model, ProgramSettings)
     return model  # type: ignore[no-any-return]

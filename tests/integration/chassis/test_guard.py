@@ -19,7 +19,7 @@ from gridcord.chassis.failures import (
     Failure,
     FailureTable,
 )
-from gridcord.chassis.guard import NOT_PERMITTED
+from gridcord.chassis.guard import NOT_IMPLEMENTED, NOT_PERMITTED
 from gridcord.chassis.identity import Kind, caller
 from gridcord.chassis.logging import configure_logging
 from gridcord.chassis.sections import LogSettings
@@ -233,6 +233,67 @@ def test_a_handler_may_answer_by_itself(pki: Pki) -> None:
     told, counted = asyncio.run(scenario())
     assert (told.code, told.reason) == (grpc.StatusCode.OUT_OF_RANGE, "OUT_OF_RANGE")
     assert counted == 1
+
+
+def test_a_handler_may_answer_from_a_task_of_its_own(pki: Pki) -> None:
+    async def refuse(request: bytes, context: Any) -> bytes:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(context.abort(grpc.StatusCode.OUT_OF_RANGE, "too far"))
+            await asyncio.Event().wait()
+        return b""
+
+    async def scenario() -> Failure:
+        handlers = {WHO: unary(refuse)}
+        async with serving(pki, handlers=handlers) as served, served.channel() as channel:
+            return await failure(channel.unary_unary(WHO)(b""))
+
+    assert asyncio.run(scenario()).code is grpc.StatusCode.OUT_OF_RANGE
+
+
+@pytest.mark.parametrize(
+    ("errors", "reason"),
+    [
+        ([OutOfCopper(1)], "OUT_OF_COPPER"),
+        ([OutOfCopper(1), Failure(grpc.StatusCode.ABORTED, "LOST", "x")], "OUT_OF_COPPER"),
+        ([OutOfCopper(1), ValueError(SECRET)], INTERNAL),
+        ([ExceptionGroup("inner", [OutOfCopper(1)])], "OUT_OF_COPPER"),
+    ],
+)
+def test_failures_of_a_handlers_tasks_are_anticipated_too(
+    pki: Pki, errors: list[Exception], reason: str
+) -> None:
+    table = FailureTable({OutOfCopper: (grpc.StatusCode.FAILED_PRECONDITION, "OUT_OF_COPPER")})
+
+    async def build(request: bytes, context: Any) -> bytes:
+        message = "tasks"
+        raise ExceptionGroup(message, errors)
+
+    async def scenario() -> str:
+        handlers = {WHO: unary(build)}
+        async with (
+            serving(pki, handlers=handlers, failures=table) as served,
+            served.channel() as channel,
+        ):
+            return (await failure(channel.unary_unary(WHO)(b""))).reason
+
+    assert asyncio.run(scenario()) == reason
+
+
+def test_a_method_that_a_servicer_does_not_have_is_unimplemented(pki: Pki) -> None:
+    """As generated servicers say it: a plain function that sets the code and raises."""
+
+    def generated(request: bytes, context: Any) -> bytes:
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError
+
+    async def scenario() -> Failure:
+        handlers = {WHO: unary(generated)}
+        async with serving(pki, handlers=handlers) as served, served.channel() as channel:
+            return await failure(channel.unary_unary(WHO)(b""))
+
+    told = asyncio.run(scenario())
+    assert (told.code, told.reason) == (grpc.StatusCode.UNIMPLEMENTED, NOT_IMPLEMENTED)
 
 
 def test_an_unknown_method_is_unimplemented(pki: Pki) -> None:

@@ -162,6 +162,64 @@ def test_a_handler_that_cleans_up_may_do_so(pki: Pki, tmp_path: Path) -> None:
     assert done == ["cleaned up"]
 
 
+@pytest.mark.parametrize("way", ["returns", "raises", "goes on"])
+def test_a_handler_that_misbehaves_at_its_end_is_ended_all_the_same(
+    pki: Pki, tmp_path: Path, way: str
+) -> None:
+    deny = tmp_path / "deny"
+    deny.write_text("")
+
+    async def stubborn(requests: Any, context: Any) -> Any:
+        yield b"ready"
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if way == "raises":
+                raise ValueError from None
+        if way == "goes on":
+            await asyncio.Event().wait()
+
+    async def scenario() -> Failure:
+        handlers = {ECHO: bidirectional(stubborn)}
+        async with (
+            serving(pki, handlers=handlers, deny_list=deny) as served,
+            served.channel() as channel,
+        ):
+            call = await opened(channel)
+            deny.write_text(CABLE)
+            waiting = asyncio.create_task(failure(call))
+            while not waiting.done():
+                served.admission.refresh()
+                await asyncio.sleep(0.01)
+            return waiting.result()
+
+    assert asyncio.run(scenario()).reason == CERTIFICATE_REVOKED
+
+
+def test_a_call_that_revokes_its_own_caller_ends_after_its_work(pki: Pki, tmp_path: Path) -> None:
+    deny = tmp_path / "deny"
+    deny.write_text("")
+    done: list[str] = []
+
+    async def scenario() -> Failure:
+        async def revoke(request: bytes, context: Any) -> bytes:
+            deny.write_text(CABLE)
+            served.admission.refresh()
+            await asyncio.sleep(0)
+            done.append("revoked")
+            return b""
+
+        handlers = {COUNT: unary(revoke)}
+        async with (
+            serving(pki, handlers=handlers, deny_list=deny) as served,
+            served.channel() as channel,
+        ):
+            return await failure(channel.unary_unary(COUNT)(b"", timeout=10))
+
+    assert asyncio.run(scenario()).reason == CERTIFICATE_REVOKED
+    assert done == ["revoked"]
+
+
 def test_a_revoked_peer_cannot_begin_anything_on_its_old_connection(
     pki: Pki, tmp_path: Path
 ) -> None:

@@ -41,7 +41,10 @@ def received(status: Status, code: grpc.StatusCode | None = None) -> grpc.aio.Ai
     )
 
 
-@given(codes, reasons, texts, st.dictionaries(reasons, texts, max_size=3))
+names = reasons | st.sampled_from(["self", "code", "reason", "message", "metadata"])
+
+
+@given(codes, reasons, texts, st.dictionaries(names, texts, max_size=3))
 def test_a_failure_arrives_as_it_was_sent(
     code: grpc.StatusCode, reason: str, message: str, metadata: dict[str, str]
 ) -> None:
