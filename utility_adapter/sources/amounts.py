@@ -12,7 +12,6 @@ _NUMBER = re.compile(r"([+-]?)([0-9]{1,15})(?:\.([0-9]{0,9}))?")
 _PLAIN_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
-@lru_cache(maxsize=1 << 16)
 def parse_amount(text: str, exponent: int = KWH_EXPONENT) -> tuple[int, int]:
     """Read a decimal number.
 
@@ -37,6 +36,10 @@ def parse_amount(text: str, exponent: int = KWH_EXPONENT) -> tuple[int, int]:
         raise ValueError(message)
     amount = int(whole + decimals) * 10**count
     return (-amount if sign == "-" else amount), 10**count
+
+
+recurring_amount = lru_cache(maxsize=1 << 12)(parse_amount)
+"""The same for values of intervals, of which a house has few different ones."""
 
 
 def parse_integer(text: str | None) -> int:

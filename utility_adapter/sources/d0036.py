@@ -15,7 +15,7 @@ from gridcord.units import Calendar, Period, SiteId
 from gridcord.units.period import HALF_HOUR_S
 from utility_adapter.domain.readings import Register
 from utility_adapter.sources import quality_codes
-from utility_adapter.sources.amounts import MICRO_PER_WH, parse_amount
+from utility_adapter.sources.amounts import MICRO_PER_WH, recurring_amount
 from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.document import lines
 from utility_adapter.sources.period_fold import Interval, PeriodFold
@@ -112,7 +112,7 @@ class _Flow:
         if indicator not in quality_codes.D0036:
             raise Defect(row.line, f"no actual/estimated indicator: {indicator[:20]!r}")
         try:
-            micro_wh, step = parse_amount(row.get(1))
+            micro_wh, step = recurring_amount(row.get(1))
         except ValueError as error:
             raise Defect(row.line, str(error)) from None
         if micro_wh < 0:

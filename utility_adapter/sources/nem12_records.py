@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from gridcord.units import SiteId
 from utility_adapter.domain.readings import DataQuality, Register
 from utility_adapter.sources import quality_codes
-from utility_adapter.sources.amounts import parse_amount
+from utility_adapter.sources.amounts import recurring_amount
 from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.document import lines
 from utility_adapter.sources.period_fold import Interval
@@ -190,7 +190,7 @@ def intervals(day: Day, options: ReadOptions) -> Iterator[Interval]:
 def _amount(row: Row, index: int, exponent: int | None) -> tuple[int, int]:
     assert exponent is not None  # only streams of energy have intervals
     try:
-        amount, step = parse_amount(row.fields[index], exponent)
+        amount, step = recurring_amount(row.fields[index], exponent)
     except ValueError as error:
         raise Defect(row.line, f"value {index - 1}: {error}") from None
     if amount < 0:

@@ -104,13 +104,14 @@ class Limits:
     Args:
         file_bytes: Size, uncompressed.
         line_bytes: One line of a text format.
-        element_bytes: One record of an XML format (an Atom entry, a MeterReading).
+        element_bytes: One record of an XML format (an Atom entry, a MeterReading); as a tree
+            it takes some fifteen times as much memory.
         names: Sites, streams, pieces of equipment, and rows that are kept in memory.
     """
 
     file_bytes: int = 4096 * MIB
     line_bytes: int = 1 * MIB
-    element_bytes: int = 64 * MIB
+    element_bytes: int = 16 * MIB
     names: int = 500_000
 
 

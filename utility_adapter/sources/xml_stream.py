@@ -7,6 +7,7 @@ is refused before it fills the memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from typing import Any, BinaryIO, TypeAlias
 
 from lxml import etree
@@ -22,7 +23,12 @@ _DOCUMENT_TYPE = "a document type is not accepted"
 
 def local_name(element: Element) -> str:
     """The name of an element without its namespace."""
-    return str(element.tag).rpartition("}")[2]
+    return _local(str(element.tag))
+
+
+@lru_cache(maxsize=1024)
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def namespace(element: Element) -> str:
@@ -38,7 +44,10 @@ def line_of(element: Element) -> int:
 
 def child(element: Element, name: str) -> Element | None:
     """The first child of a local name."""
-    return next((found for found in element if local_name(found) == name), None)
+    for found in element:
+        if local_name(found) == name:
+            return found
+    return None
 
 
 def children(element: Element, name: str) -> Iterator[Element]:
