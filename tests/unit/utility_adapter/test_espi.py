@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.unit.utility_adapter.meter_data import (
     espi_type,
 )
 from utility_adapter.domain.readings import DataQuality, ReadingFact, Register
+from utility_adapter.domain.reconciliation import Finding, reconcile
 from utility_adapter.domain.site import Site
 from utility_adapter.domain.transfers import PeriodTransfer
 from utility_adapter.sources import (
@@ -428,6 +430,14 @@ class TestWriting:
         block = next(r for r in resources if r.tag == f"{ESPI}IntervalBlock")
         block.append(block[0])  # the schema does notice a wrong order
         assert not schema.validate(etree.ElementTree(block))
+
+    def test_what_comes_back_settles_what_was_sent(self, tmp_path: Path) -> None:
+        corrected = replace(TRANSFERS[0], vehicle_to_site_wh=700, revision=1)
+        with read_bytes(tmp_path, written(TRANSFERS)) as delivery:
+            assert reconcile(sent=TRANSFERS, confirmed=delivery.transfers).settled
+            again = reconcile(sent=[*TRANSFERS, corrected], confirmed=delivery.transfers)
+        assert [line.sent for line in again.found(Finding.OUTDATED)] == [corrected]
+        assert len(again.found(Finding.AGREES)) == len(TRANSFERS) - 1
 
     def test_unsorted_transfers_are_refused(self) -> None:
         for wrong in (TRANSFERS[::-1], [*TRANSFERS, TRANSFERS[-1]]):
