@@ -10,14 +10,25 @@ from typing import Any
 import grpc
 
 from gridcord.api.manager.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     cable_session_service_pb2,
     cable_session_service_pb2_grpc,
+    driver_service_pb2,
+    driver_service_pb2_grpc,
+    fleet_service_pb2,
+    fleet_service_pb2_grpc,
     resource_session_service_pb2,
     resource_session_service_pb2_grpc,
+    site_block_service_pb2,
+    site_block_service_pb2_grpc,
+    transfer_service_pb2,
+    transfer_service_pb2_grpc,
 )
 from gridcord.chassis.channel import open_channel
 from gridcord.chassis.credentials import client_credentials, load_identity
 from gridcord.chassis.exit_codes import ExitCode
+from gridcord.chassis.failures import NO_FAILURES, FailureTable
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.sections import RemoteSettings
@@ -25,23 +36,33 @@ from gridcord.chassis.server import Service
 from gridcord.metering.reading import Permission
 from gridcord.session.opening import TakeoverPolicy
 from gridcord.wire.resource import ResourceIntroduction
+from gridcord.wire.values import WireError
 from manager.clients.market import GrpcMarket
 from manager.clients.utility import GrpcUtility
 from manager.domain.entry_check import PlausibilityPolicy
 from manager.domain.permission import Granted
 from manager.fleet import Registry
 from manager.policies import check_policy, permission_policy, projection_policy
-from manager.ports import CheckedSite
+from manager.service.audit import AuditServicer
+from manager.service.blocks import FAILURES as BLOCK_FAILURES
+from manager.service.blocks import SiteBlockServicer
 from manager.service.cable_link import CableLink
 from manager.service.cables import CableSessionServicer
+from manager.service.drivers import DriverServicer
+from manager.service.fleet_tools import FleetServicer
 from manager.service.policy import POLICY
 from manager.service.resource_link import ResourceLink
 from manager.service.resources import ResourceSessionServicer
+from manager.service.transfers import TransferServicer
 from manager.settings import DatabaseSettings, ManagerSettings
 from manager.storage.audit_log import SqlAuditLog
 from manager.storage.demands import SqlDemands
 from manager.storage.engine import Database
+from manager.storage.fleet_views import FleetViews
+from manager.storage.governed_blocks import SqlBlocks
+from manager.storage.notices import SqlNotices
 from manager.storage.projection import SqlProjection
+from manager.storage.proofs import SqlProofs
 from manager.storage.resources import SqlResources
 from manager.storage.schema import migrate
 from manager.storage.sessions import SqlJournals
@@ -54,10 +75,13 @@ from manager.usecases.commit_entries import Committer
 from manager.usecases.dispatch import Dispatcher
 from manager.usecases.follow_demand import follow_demand
 from manager.usecases.follow_utility import Forwarder, follow_loadings, follow_readings
+from manager.usecases.govern_blocks import BlockGovernor
 from manager.usecases.permit import LeasePolicy, Permits
 from manager.usecases.project import Projector
+from manager.usecases.prove_sites import ProofPolicy, Prover
 from manager.usecases.read_entries import EntryReader
 
+_MALFORMED = (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 _DEFAULT_FILE = Path("manager.db")
 _STOP, _RESTART = OnFailure.STOP, OnFailure.RESTART
 
@@ -102,6 +126,7 @@ class Manager:
             database, default_area=settings.dispatch.default_area, now=self._clock.now
         )
         self.permits = self._make_permits()
+        self.prover = self._make_prover()
 
     async def run(self) -> ExitCode:
         """Run until told to stop."""
@@ -111,6 +136,7 @@ class Manager:
         if utility is not None:
             self._follow(utility)
         resources = self._dispatch()
+        self._tools()
         await start_server(
             self._settings, lifecycle=self._lifecycle, policy=POLICY, services=self._services
         )
@@ -175,12 +201,75 @@ class Manager:
             sleep=self._clock.sleep,
             every_s=self._settings.match.check_every_s,
             blocked=self.permits.look_now,
-            suspected=self._suspected,
+            suspected=self.prover.suspected,
         )
         self._lifecycle.add("site_checker", checker.run, on_failure=_RESTART)
 
-    async def _suspected(self, checked: CheckedSite) -> None:
-        """An active proof would settle it; asking for it comes with the proofs."""
+    def _make_prover(self) -> Prover:
+        match, session = self._settings.match, self._settings.session
+        return Prover(
+            proofs=SqlProofs(self._database),
+            policy=ProofPolicy(
+                reading_s=match.proof_reading_s,
+                again_s=match.proof_again_s,
+                lease_s=session.setpoint_lease_s,
+            ),
+            cables=lambda: self.links,
+            resources=lambda: self.resources,
+            now=self._clock.now,
+            sleep=self._clock.sleep,
+            changed=self.permits.look_now,
+        )
+
+    def _tools(self) -> None:
+        """What the aggregator's tools and drivers' apps call."""
+        blocks = SqlBlocks(self._database)
+        governor = BlockGovernor(blocks=blocks, now=self._clock.now, changed=self.permits.look_now)
+        self._lifecycle.add("expiry", partial(self._expire, governor), on_failure=_RESTART)
+        notices = SqlNotices(self._database)
+        self._serve(
+            transfer_service_pb2,
+            "TransferService",
+            transfer_service_pb2_grpc.add_TransferServiceServicer_to_server,
+            TransferServicer(self.transfers),
+        )
+        self._serve(
+            site_block_service_pb2,
+            "SiteBlockService",
+            site_block_service_pb2_grpc.add_SiteBlockServiceServicer_to_server,
+            SiteBlockServicer(governor=governor, blocks=blocks, prove=self.prover.ask),
+            BLOCK_FAILURES,
+        )
+        self._serve(
+            fleet_service_pb2,
+            "FleetService",
+            fleet_service_pb2_grpc.add_FleetServiceServicer_to_server,
+            FleetServicer(
+                views=FleetViews(self._database, period_s=self._settings.period_s),
+                demands=self.demands,
+                links=self.links,
+                resources=self.resources,
+                audit_log=self.audit_log,
+            ),
+            BLOCK_FAILURES,
+        )
+        self._serve(
+            driver_service_pb2,
+            "DriverService",
+            driver_service_pb2_grpc.add_DriverServiceServicer_to_server,
+            DriverServicer(transfers=self.transfers, notices=notices),
+        )
+        self._serve(
+            audit_service_pb2,
+            "AuditService",
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(self.audit_log),
+        )
+
+    async def _expire(self, governor: BlockGovernor) -> None:
+        while True:
+            await governor.expire()
+            await self._clock.sleep(self._settings.match.check_every_s)
 
     def _follow(self, utility: GrpcUtility) -> None:
         facts = SqlUtilityFacts(self._database)
@@ -248,10 +337,22 @@ class Manager:
         )
 
     def _serve(
-        self, module: Any, service: str, register: Callable[[Any, Any], None], servicer: object
+        self,
+        module: Any,
+        service: str,
+        register: Callable[[Any, Any], None],
+        servicer: object,
+        failures: FailureTable = NO_FAILURES,
     ) -> None:
         name = module.DESCRIPTOR.services_by_name[service].full_name
-        self._services.append(Service(name=name, register=partial(register, servicer)))
+        self._services.append(
+            Service(name=name, register=partial(register, servicer), failures=_with_wire(failures))
+        )
+
+
+def _with_wire(failures: FailureTable) -> FailureTable:
+    """Every service refuses what cannot be parsed in the same words."""
+    return FailureTable({WireError: _MALFORMED, **failures.entries})
 
 
 def _call_all(calls: list[Callable[[], None]]) -> None:

@@ -54,6 +54,7 @@ def projection_policy(settings: ManagerSettings) -> ProjectionPolicy:
         tariffs=tariff_book(settings.tariff),
         area=settings.dispatch.default_area,
         sample_matched=settings.match.sample_matched,
+        proof_failed=settings.permission.mismatched,
     )
 
 

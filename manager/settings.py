@@ -56,6 +56,8 @@ class MatchSettings(Section):
     history_days: int = Field(default=28, ge=0, le=365)
     sample_matched: float = Field(default=0.05, ge=0, le=1)
     position_tolerance_m: float = Field(default=250.0, gt=0)
+    proof_reading_s: float = Field(default=6.0, gt=0)
+    proof_again_s: int = Field(default=14_400, ge=0)
 
 
 class TariffSettings(Section):

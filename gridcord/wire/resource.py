@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gridcord.api.manager.v1 import resource_session_service_pb2 as pb
 from gridcord.session.effects import Outcome
@@ -252,10 +253,9 @@ def outcome_from_proto(message: pb.SetpointResult) -> Outcome:
     return _OUTCOME.from_proto(message.outcome) or Outcome.REFUSED
 
 
-def kind_to_proto(kind: ResourceKind) -> pb.ResourceKind:
+def kind_to_proto(kind: ResourceKind) -> Any:
     """The number of a kind."""
-    number: pb.ResourceKind = _KIND.to_proto(kind)
-    return number
+    return _KIND.to_proto(kind)
 
 
 def resource_end_reason(message: pb.ResourceEnd) -> EndReason:

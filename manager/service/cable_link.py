@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import grpc
 
 from gridcord.api.manager.v1 import cable_session_service_pb2 as pb
 from gridcord.chassis.failures import Failure
+from gridcord.metering.proof_pattern import Plateau
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
 from gridcord.session.events import DirectiveReceived, EndReason
 from gridcord.session.manager import Decision
 from gridcord.wire.session import directive_to_proto, end_reason_to_proto
+from gridcord.wire.values import time_to_proto
 from manager.domain.cable_session import CableIntroduction
 from manager.domain.permission import Granted
 from manager.fleet import Linked, Outbox
@@ -56,6 +60,7 @@ class CableLink(Linked):
         self.observed_permission = Permission.NONE
         self.state_of_charge_percent: float | None = None
         self.committed_sequence = 0
+        self.proving = False
         self.outbox: Outbox[pb.ConnectResponse, Failure | None] = Outbox()
 
     @property
@@ -90,8 +95,24 @@ class CableLink(Linked):
         """Ask the cable to flush the running period and close (patent S808)."""
         self.outbox.put_latest("end", pb.ConnectResponse(end=end_reason_to_proto(reason)))
 
-    def ask_for_proof(self, request: pb.ActiveProofRequest) -> None:
-        """Ask for a power pattern."""
+    @property
+    def can_prove(self) -> bool:
+        """The site's meter gives power readings."""
+        return self.introduction.can_prove_actively
+
+    def ask_for_proof(self, proof_id: str, pattern: Sequence[Plateau], *, start_s: float) -> None:
+        """Ask for the readings of a power pattern."""
+        steps = [
+            pb.ProofStep(
+                power_w=plateau.power_w,
+                duration_ms=round((plateau.end_s - plateau.start_s) * 1000),
+            )
+            for plateau in pattern
+        ]
+        end_s = start_s + sum(step.duration_ms for step in steps) / 1000
+        request = pb.ActiveProofRequest(
+            proof_id=proof_id, steps=steps, expire_time=time_to_proto(end_s)
+        )
         self.outbox.put(pb.ConnectResponse(active_proof=request))
 
     def hand_over(self, access: pb.SiteAccess) -> None:

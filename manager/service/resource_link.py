@@ -60,6 +60,11 @@ class ResourceLink(Linked):
         self._version = 0
 
     @property
+    def cable_id(self) -> str:
+        """The cable it hangs on; empty for none."""
+        return self.introduction.cable_id
+
+    @property
     def granted(self) -> Granted:
         """What may flow; nothing while the cable it hangs on is not connected."""
         return self._granted() or Granted(permission=Permission.NONE, reason="CABLE_NOT_CONNECTED")

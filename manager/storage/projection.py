@@ -31,11 +31,11 @@ from manager.storage import audit, notices
 from manager.storage.engine import Database, insert_many, take_numbers, upsert
 from manager.storage.followers import cursor_of, move_cursor
 from manager.storage.journals import ENTRY, QUARANTINE
+from manager.storage.proofs import apply_proof
 from manager.storage.rechecks import MISMATCH, SAMPLE, enqueue, sampled
 from manager.storage.rows import (
     CableRow,
     CableSessionRow,
-    ProofRow,
     RegisterGapRow,
     SiteRow,
     TransferRow,
@@ -49,7 +49,6 @@ SESSION: sa.Table = CableSessionRow.__table__  # type: ignore[attr-defined]
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
 GAP: sa.Table = RegisterGapRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
-PROOF: sa.Table = ProofRow.__table__  # type: ignore[attr-defined]
 
 FOLLOWER = "projection"
 NEW = "NEW"
@@ -65,11 +64,13 @@ class ProjectionPolicy:
         tariffs: Of drivers.
         area: Whose tariffs hold.
         sample_matched: Share of matched periods that are looked at again, in [0, 1].
+        proof_failed: What may still flow at a site whose meter did not show a pattern.
     """
 
     tariffs: TariffBook[Tariff]
     area: str
     sample_matched: float
+    proof_failed: Permission = Permission.NONE
 
 
 class SqlProjection:
@@ -146,7 +147,13 @@ class _Batch:
             elif isinstance(content, CableEvent):
                 self._event(read.entry, content)
             elif isinstance(content, ProofRecord):
-                self._proof(content)
+                apply_proof(
+                    self._connection,
+                    content,
+                    cable_id=read.entry.key.cable_id,
+                    failed_permission=self._policy.proof_failed,
+                    now_s=self._now_s,
+                )
 
     def _quarantine(self, read: ReadEntry) -> None:
         assert read.doubt is not None
@@ -320,17 +327,6 @@ class _Batch:
                 now_s=self._now_s,
                 detail=event.detail,
             )
-
-    def _proof(self, proof: ProofRecord) -> None:
-        self._connection.execute(
-            PROOF.update()
-            .where(PROOF.c.proof_id == proof.proof_id, PROOF.c.outcome.is_(None))
-            .values(
-                outcome=proof.outcome.value,
-                evidence_nats=proof.evidence_nats,
-                end_s=self._now_s,
-            )
-        )
 
 
 _AUDITED = {

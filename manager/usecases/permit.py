@@ -13,10 +13,13 @@ from typing import Protocol
 
 import structlog
 
+from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
 from gridcord.session.events import DirectiveReceived
 from manager.domain.permission import Granted, PermissionPolicy, permission
 from manager.ports import SiteRules, SiteSituation, StoreFull, StoreUnavailable
+
+ACTIVE_PROOF = "ACTIVE_PROOF"
 
 log = structlog.get_logger()
 
@@ -42,6 +45,11 @@ class PermittedSession(Protocol):
     @property
     def clone_suspected(self) -> bool:
         """The cable seems to exist twice."""
+        ...
+
+    @property
+    def proving(self) -> bool:
+        """It plays a pattern that the manager asked for."""
         ...
 
     @property
@@ -146,6 +154,8 @@ class Permits:
                 session.direct(self._directive(session, granted), granted)
 
     def _decide(self, session: PermittedSession, situation: SiteSituation) -> Granted:
+        if session.proving:  # an appeal needs to let the pattern through, whatever is withheld
+            return Granted(permission=Permission.BIDIRECTIONAL, reason=ACTIVE_PROOF)
         loadings = list(situation.loadings.get(session.site_id, ()))
         if session.asset_loading is not None:
             loadings.append(session.asset_loading)

@@ -1,0 +1,107 @@
+"""DriverService: what a driver sees; a driver's certificate sees its own data only."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from gridcord.api.manager.v1 import driver_service_pb2 as pb
+from gridcord.api.manager.v1.driver_service_pb2_grpc import DriverServiceServicer
+from gridcord.chassis.failures import Failure
+from gridcord.chassis.identity import Kind, caller
+from gridcord.wire.values import seconds_from_proto
+from manager.service.paging import (
+    HEARTBEAT_S,
+    LOOK_S,
+    MOST,
+    cursor_number,
+    number_token,
+    page_size,
+)
+from manager.service.transfer_messages import notice_to_proto, transfer_to_proto
+from manager.storage.notices import SqlNotices
+from manager.storage.transfers import SqlTransfers, TransferFilter
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+OTHER_DRIVER = "OTHER_DRIVER"
+
+
+class DriverServicer(DriverServiceServicer):
+    """Serves drivers and operators.
+
+    Args:
+        transfers: Where earnings are.
+        notices: Where notices are.
+    """
+
+    def __init__(self, *, transfers: SqlTransfers, notices: SqlNotices) -> None:
+        self._transfers = transfers
+        self._notices = notices
+
+    async def ListEarnings(
+        self, request: pb.ListEarningsRequest, context: Context
+    ) -> pb.ListEarningsResponse:
+        """Return what drivers earned, in the order the transfers were stored."""
+        size = page_size(request.page_size)
+        found = await self._transfers.page(
+            TransferFilter(
+                driver_id=permitted_driver(request.driver_id),
+                start_s=_time(request, "start_time"),
+                end_s=_time(request, "end_time"),
+            ),
+            after_entry=number_token(request.page_token),
+            limit=size + 1,
+        )
+        page = found[:size]
+        token = str(page[-1].entry_number) if len(found) > size else ""
+        transfers = [transfer_to_proto(transfer) for transfer in page]
+        return pb.ListEarningsResponse(transfers=transfers, next_page_token=token)
+
+    async def WatchNotices(
+        self, request: pb.WatchNoticesRequest, context: Context
+    ) -> AsyncIterator[pb.WatchNoticesResponse]:
+        """Stream notices as they come."""
+        driver_id = permitted_driver(request.driver_id)
+        number = cursor_number(request.cursor)
+        after = await self._notices.last() if number is None else number
+        quiet_since = time.monotonic()
+        while True:
+            found = await self._notices.after(after, driver_id=driver_id, limit=MOST)
+            for notice in found:
+                after = notice.number
+                yield pb.WatchNoticesResponse(notice=notice_to_proto(notice), cursor=str(after))
+            if found:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= HEARTBEAT_S:
+                quiet_since = time.monotonic()
+                yield pb.WatchNoticesResponse(cursor=str(after))
+            else:
+                await asyncio.sleep(LOOK_S)
+
+
+def permitted_driver(asked: str) -> str:
+    """Whose data the caller may see: a driver its own, an operator anybody's.
+
+    Raises:
+        Failure: OTHER_DRIVER when a driver asks for another.
+    """
+    principal = caller().principal
+    if principal.kind is not Kind.DRIVER:
+        return asked
+    if asked and asked != principal.id:
+        raise Failure(
+            grpc.StatusCode.PERMISSION_DENIED, OTHER_DRIVER, "a driver sees its own data only"
+        )
+    return principal.id
+
+
+def _time(request: Any, name: str) -> int | None:
+    if not request.HasField(name):
+        return None
+    return seconds_from_proto(getattr(request, name), field=name)

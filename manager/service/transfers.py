@@ -1,0 +1,107 @@
+"""TransferService: reads what was transferred."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from gridcord.api.manager.v1 import transfer_service_pb2 as pb
+from gridcord.api.manager.v1.transfer_service_pb2_grpc import TransferServiceServicer
+from gridcord.chassis.failures import Failure
+from gridcord.settlement.transfer import TransferKey
+from gridcord.units import CableId
+from gridcord.wire.values import seconds_from_proto
+from manager.service.paging import (
+    HEARTBEAT_S,
+    LOOK_S,
+    MOST,
+    cursor_number,
+    number_token,
+    page_size,
+)
+from manager.service.transfer_messages import transfer_to_proto
+from manager.storage.transfers import SqlTransfers, TransferFilter
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class TransferServicer(TransferServiceServicer):
+    """Serves the aggregator's tools.
+
+    Args:
+        transfers: Where from.
+    """
+
+    def __init__(self, transfers: SqlTransfers) -> None:
+        self._transfers = transfers
+
+    async def GetTransfer(
+        self, request: pb.GetTransferRequest, context: Context
+    ) -> pb.GetTransferResponse:
+        """Return one transfer."""
+        key = TransferKey(
+            CableId(request.key.cable_id),
+            min(request.key.journal_epoch, 2**63 - 1),
+            request.key.sequence_number,
+        )
+        found = await self._transfers.get(key)
+        if found is None:
+            raise Failure(
+                grpc.StatusCode.NOT_FOUND, "TRANSFER_NOT_FOUND", f"there is no transfer {key}"
+            )
+        return pb.GetTransferResponse(transfer=transfer_to_proto(found))
+
+    async def ListTransfers(
+        self, request: pb.ListTransfersRequest, context: Context
+    ) -> pb.ListTransfersResponse:
+        """Return transfers, oldest first in the order they were stored."""
+        size = page_size(request.page_size)
+        found = await self._transfers.page(
+            TransferFilter(
+                cable_id=request.cable_id,
+                site_id=request.site_id,
+                driver_id=request.driver_id,
+                start_s=_time(request, "start_time"),
+                end_s=_time(request, "end_time"),
+            ),
+            after_entry=number_token(request.page_token),
+            limit=size + 1,
+        )
+        page = found[:size]
+        token = str(page[-1].entry_number) if len(found) > size else ""
+        transfers = [transfer_to_proto(transfer) for transfer in page]
+        return pb.ListTransfersResponse(transfers=transfers, next_page_token=token)
+
+    async def WatchTransfers(
+        self, request: pb.WatchTransfersRequest, context: Context
+    ) -> AsyncIterator[pb.WatchTransfersResponse]:
+        """Stream transfers as they are stored or change."""
+        number = cursor_number(request.cursor)
+        after = await self._transfers.last_update() if number is None else number
+        quiet_since = time.monotonic()
+        while True:
+            changed = await self._transfers.changed(after_update=after, limit=MOST)
+            for transfer in changed:
+                after = transfer.update_number
+                yield pb.WatchTransfersResponse(
+                    transfer=transfer_to_proto(transfer), cursor=str(after)
+                )
+            if changed:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= HEARTBEAT_S:
+                quiet_since = time.monotonic()
+                heartbeat = pb.WatchTransfersHeartbeat()
+                yield pb.WatchTransfersResponse(heartbeat=heartbeat, cursor=str(after))
+            else:
+                await asyncio.sleep(LOOK_S)
+
+
+def _time(request: Any, name: str) -> int | None:
+    if not request.HasField(name):
+        return None
+    return seconds_from_proto(getattr(request, name), field=name)

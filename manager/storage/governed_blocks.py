@@ -1,0 +1,174 @@
+"""Blocks that people decide, and what ends blocks: `manager.usecases.govern_blocks.Blocks`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gridcord.metering.matcher_state import from_plain, to_plain
+from gridcord.metering.reading import Permission
+from gridcord.metering.site_matcher import SiteMatcher, with_proof
+from gridcord.units import SiteId
+from manager.domain.block_rules import block_by_operator, expired, lifted
+from manager.domain.site_block import BlockCause, SiteBlock
+from manager.storage import audit
+from manager.storage.block_notes import note_block, tell_site
+from manager.storage.engine import Database
+from manager.storage.rows import SiteRow
+from manager.storage.site_blocks import (
+    BLOCK,
+    block_of,
+    blocks_in_force,
+    insert_block,
+    update_block,
+)
+
+SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
+
+CLEARED_NATS = 60.0  # takes away all evidence that led to a block; only what comes later counts
+
+
+class SqlBlocks:
+    """Blocks in a database.
+
+    Args:
+        database: It.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self,
+        site_id: SiteId,
+        permission: Permission,
+        reason: str,
+        *,
+        operator: str,
+        expire_s: int | None,
+        request_id: str | None,
+        now_s: int,
+    ) -> SiteBlock:
+        """Block a site by hand; a second request with the same id changes nothing."""
+
+        def work(connection: Connection) -> SiteBlock:
+            known = _by_request(connection, request_id)
+            if known is not None:
+                return known
+            block = block_by_operator(
+                site_id=site_id,
+                permission=permission,
+                reason=reason,
+                operator=operator,
+                existing=list(blocks_in_force(connection, site_id)),
+                now_s=now_s,
+                expire_s=expire_s,
+                request_id=request_id,
+            )
+            stored = insert_block(connection, block)
+            note_block(connection, stored, actor=operator, now_s=now_s)
+            return stored
+
+        return await self._database.write(work)
+
+    async def lift(
+        self, site_id: SiteId, reason: str, *, operator: str, now_s: int
+    ) -> Sequence[SiteBlock]:
+        """Lift what is in force at a site."""
+
+        def work(connection: Connection) -> Sequence[SiteBlock]:
+            blocks = lifted(
+                blocks=list(blocks_in_force(connection, site_id)),
+                operator=operator,
+                reason=reason,
+                now_s=now_s,
+            )
+            for block in blocks:
+                end_block(connection, block, actor=operator, now_s=now_s)
+            return blocks
+
+        return await self._database.write(work)
+
+    async def expire(self, *, now_s: int) -> int:
+        """Let blocks run out whose time has come; returns how many."""
+
+        def work(connection: Connection) -> int:
+            ended = [
+                after
+                for block in blocks_in_force(connection)
+                if (after := expired(block, now_s=now_s)) is not block
+            ]
+            for block in ended:
+                end_block(connection, block, actor="manager", now_s=now_s)
+            return len(ended)
+
+        return await self._database.write(work)
+
+    async def page(
+        self, *, site_id: str, include_ended: bool, before: int | None, limit: int
+    ) -> list[SiteBlock]:
+        """Blocks, newest first, below a number."""
+
+        def work(connection: Connection) -> list[SiteBlock]:
+            query = sa.select(BLOCK).order_by(BLOCK.c.block_number.desc()).limit(limit)
+            if site_id:
+                query = query.where(BLOCK.c.site_id == site_id)
+            if not include_ended:
+                query = query.where(BLOCK.c.state.in_(["ACTIVE", "APPEALED"]))
+            if before is not None:
+                query = query.where(BLOCK.c.block_number < before)
+            return [block_of(row) for row in connection.execute(query)]
+
+        return await self._database.read(work)
+
+
+def end_block(connection: Connection, block: SiteBlock, *, actor: str, now_s: int) -> None:
+    """Store a block that is no longer in force and tell everybody."""
+    update_block(connection, block)
+    audit.append(
+        connection,
+        actor=actor,
+        action=f"SITE_BLOCK_{block.state.value}",
+        subject=block.site_id,
+        now_s=now_s,
+        block=block.number,
+        cause=block.cause.value,
+        reason=block.lift_reason or "its time has come",
+    )
+    tell_site(
+        connection,
+        block.site_id,
+        reason="BLOCK_LIFTED",
+        text=block.lift_reason or "the block has run out",
+        permission=Permission.BIDIRECTIONAL,
+        now_s=now_s,
+    )
+    if block.cause is BlockCause.METER_MISMATCH:
+        _clear_evidence(connection, block.site_id)
+
+
+def _clear_evidence(connection: Connection, site_id: str) -> None:
+    """Hysteresis: a site that was let in again is blocked only by what comes after."""
+    state = connection.execute(
+        sa.select(SITE.c.matcher_state).where(SITE.c.site_id == site_id)
+    ).scalar()
+    if state is None:
+        return
+    matcher = from_plain(json.loads(state))
+    if isinstance(matcher, SiteMatcher):
+        cleared = with_proof(matcher=matcher, accepted=True, nats=CLEARED_NATS)
+        connection.execute(
+            SITE.update()
+            .where(SITE.c.site_id == site_id)
+            .values(matcher_state=json.dumps(to_plain(matcher=cleared)), evidence_nats=0.0)
+        )
+
+
+def _by_request(connection: Connection, request_id: str | None) -> SiteBlock | None:
+    if not request_id:
+        return None
+    row = connection.execute(sa.select(BLOCK).where(BLOCK.c.request_id == request_id)).first()
+    return None if row is None else block_of(row)

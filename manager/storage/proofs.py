@@ -1,0 +1,175 @@
+"""Active proofs as rows, and what their outcome makes of a site."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gridcord.metering.matcher_state import from_plain, to_plain
+from gridcord.metering.proof_pattern import Plateau
+from gridcord.metering.reading import Permission
+from gridcord.metering.records import ProofOutcome, ProofRecord
+from gridcord.metering.site_matcher import SiteMatcher, with_proof
+from gridcord.units import SiteId
+from manager.domain.block_rules import after_proof, appealed
+from manager.domain.site_block import BlockCause, SiteBlock
+from manager.storage import audit
+from manager.storage.block_notes import note_block
+from manager.storage.engine import Database
+from manager.storage.governed_blocks import end_block
+from manager.storage.rows import ProofRow, SiteRow
+from manager.storage.site_blocks import blocks_in_force, insert_block, update_block
+
+PROOF: sa.Table = ProofRow.__table__  # type: ignore[attr-defined]
+SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
+
+
+class SqlProofs:
+    """`manager.usecases.prove_sites.Proofs` on a database.
+
+    Args:
+        database: It.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def asked(
+        self,
+        proof_id: str,
+        *,
+        site_id: SiteId,
+        cable_id: str,
+        pattern: Sequence[Plateau],
+        reason: str,
+        actor: str,
+        now_s: int,
+        expire_s: int,
+    ) -> None:
+        """Keep a proof that was asked for; a block of the site counts as appealed."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                PROOF.insert().values(
+                    proof_id=proof_id,
+                    site_id=site_id,
+                    cable_id=cable_id,
+                    pattern=json.dumps([[p.start_s, p.end_s, p.power_w] for p in pattern]),
+                    reason=reason,
+                    create_s=now_s,
+                    expire_s=expire_s,
+                )
+            )
+            for block in blocks_in_force(connection, site_id):
+                update_block(connection, appealed(block))
+            audit.append(
+                connection,
+                actor=actor,
+                action="ACTIVE_PROOF_ASKED",
+                subject=site_id,
+                now_s=now_s,
+                proof=proof_id,
+                cable=cable_id,
+                reason=reason,
+            )
+
+        await self._database.write(work)
+
+    async def recent(self, site_id: SiteId, *, since_s: int) -> bool:
+        """Whether a proof was asked for at a site since then."""
+        query = sa.select(PROOF.c.proof_id).where(
+            PROOF.c.site_id == site_id, PROOF.c.create_s >= since_s
+        )
+        return await self._database.read(lambda c: c.execute(query.limit(1)).first()) is not None
+
+
+def apply_proof(
+    connection: Connection,
+    proof: ProofRecord,
+    *,
+    cable_id: str,
+    failed_permission: Permission,
+    now_s: int,
+) -> None:
+    """Let the outcome of a proof count, once: for the evidence, and for the site's blocks.
+
+    A proof that nobody asked this cable for changes nothing.
+    """
+    row = connection.execute(
+        sa.select(PROOF).where(PROOF.c.proof_id == proof.proof_id, PROOF.c.cable_id == cable_id)
+    ).first()
+    if row is None or row.outcome is not None:
+        return
+    connection.execute(
+        PROOF.update()
+        .where(PROOF.c.proof_id == proof.proof_id)
+        .values(outcome=proof.outcome.value, evidence_nats=proof.evidence_nats, end_s=now_s)
+    )
+    audit.append(
+        connection,
+        actor=f"cable/{cable_id}",
+        action=f"ACTIVE_PROOF_{proof.outcome.value}",
+        subject=row.site_id,
+        now_s=now_s,
+        proof=proof.proof_id,
+        nats=round(proof.evidence_nats, 1),
+        gain=round(proof.gain, 2),
+    )
+    if proof.outcome in (ProofOutcome.ACCEPTED, ProofOutcome.REJECTED):
+        accepted = proof.outcome is ProofOutcome.ACCEPTED
+        _count(connection, row.site_id, accepted=accepted, nats=abs(proof.evidence_nats))
+        _settle_blocks(
+            connection,
+            row.site_id,
+            proof,
+            accepted=accepted,
+            permission=failed_permission,
+            now_s=now_s,
+        )
+
+
+def _count(connection: Connection, site_id: str, *, accepted: bool, nats: float) -> None:
+    query = sa.select(SITE.c.matcher_state).where(SITE.c.site_id == site_id)
+    state = connection.execute(query).scalar()
+    matcher = None if state is None else from_plain(json.loads(state))
+    if isinstance(matcher, SiteMatcher):
+        counted = with_proof(matcher=matcher, accepted=accepted, nats=nats)
+        connection.execute(
+            SITE.update()
+            .where(SITE.c.site_id == site_id)
+            .values(matcher_state=json.dumps(to_plain(matcher=counted)))
+        )
+
+
+def _settle_blocks(
+    connection: Connection,
+    site_id: str,
+    proof: ProofRecord,
+    *,
+    accepted: bool,
+    permission: Permission,
+    now_s: int,
+) -> None:
+    reference = f"proof/{proof.proof_id}"
+    in_force = list(blocks_in_force(connection, site_id))
+    for block in in_force:
+        after = after_proof(block, accepted=accepted, proof=reference, now_s=now_s)
+        if not after.in_force:
+            end_block(connection, after, actor="manager", now_s=now_s)
+        else:
+            update_block(connection, after)
+    meter_blocked = any(block.cause is not BlockCause.OPERATOR for block in in_force)
+    if not accepted and not meter_blocked:
+        block = SiteBlock(
+            site_id=SiteId(site_id),
+            permission=permission,
+            cause=BlockCause.PROOF_FAILED,
+            reason=f"the meter did not show the pattern of {reference} ({proof.detail})",
+            evidence=(reference,),
+            create_s=now_s,
+            created_by="manager",
+        )
+        note_block(connection, insert_block(connection, block), actor="manager", now_s=now_s)
