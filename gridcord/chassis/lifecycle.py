@@ -147,21 +147,31 @@ class Lifecycle:
         backoff = Backoff(first_s=0.5, longest_s=30.0)
         while True:
             begin_s = self._clock.monotonic()
-            await self._attempt(duty)
-            if duty.on_failure is OnFailure.STOP or self.stopping:
-                self.stop(ExitCode.NEGATIVE)
+            good = await self._attempt(duty)
+            drained = self.stopping and good
+            if duty.on_failure is OnFailure.STOP and not drained:
+                self._fail()
+            if self.stopping:
                 return
             if self._clock.monotonic() - begin_s >= _PROVEN_S:
                 backoff.reset()
             await self._clock.sleep(backoff.next_s())
 
-    async def _attempt(self, duty: Duty) -> None:
+    async def _attempt(self, duty: Duty) -> bool:
+        """Run a duty once; a bug of it reaches the log, not the group."""
         try:
             await duty.run()
-        except Exception:  # a bug of a task reaches the log, not the group
+        except Exception:
             log.exception("task.failed", task=duty.name, then=duty.on_failure.value)
-        else:
+            return False
+        if not self.stopping:
             log.error("task.ended", task=duty.name, then=duty.on_failure.value)
+        return True
+
+    def _fail(self) -> None:
+        self.stop()
+        if self._exit_code is ExitCode.OK:
+            self._exit_code = ExitCode.NEGATIVE
 
     async def _drain(self) -> None:
         if self._drained:
@@ -184,6 +194,7 @@ class Lifecycle:
                 await drain()
             except Exception:  # the next one deserves its chance
                 log.exception("drain.failed")
+                self._fail()
 
     def _signalled(self) -> None:
         if self.stopping:

@@ -161,6 +161,7 @@ def test_a_key_may_stay_in_a_secure_element(pki: Pki) -> None:
         client_credentials(identity)
 
 
+@pytest.mark.slow
 def test_a_frozen_link_is_noticed_on_a_silent_stream(pki: Pki) -> None:
     """Half-open link, attack A21; also after more silent pings than the core allows by itself."""
     limits = ChannelLimits(keepalive_s=SOON_S / 2, keepalive_timeout_s=SOON_S)
@@ -219,6 +220,7 @@ def test_a_large_request_is_not_sent(pki: Pki) -> None:
     assert not reached
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "at_least", "at_most"),
     [

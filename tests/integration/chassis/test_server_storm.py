@@ -25,6 +25,7 @@ STORM_CONNECTIONS, STORM_STREAMS = 250, 16
 STORM = STORM_CONNECTIONS * STORM_STREAMS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "at_least", "at_most"),
     [

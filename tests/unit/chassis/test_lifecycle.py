@@ -165,8 +165,36 @@ def test_a_drain_that_fails_does_not_stop_the_next() -> None:
         lifecycle.stop()
         return await ended(task)
 
-    assert asyncio.run(scenario()) is ExitCode.OK
+    assert asyncio.run(scenario()) is ExitCode.NEGATIVE
     assert drained == ["good"]
+
+
+@pytest.mark.parametrize(("raises", "exit_code"), [(False, ExitCode.OK), (True, ExitCode.NEGATIVE)])
+def test_a_task_may_end_by_being_drained_but_not_by_a_bug(
+    raises: bool, exit_code: ExitCode
+) -> None:
+    async def scenario() -> ExitCode:
+        drained, over = asyncio.Event(), asyncio.Event()
+
+        async def commit() -> None:
+            await drained.wait()
+            over.set()
+            if raises:
+                raise RuntimeError
+
+        async def drain() -> None:
+            drained.set()
+            await over.wait()
+            await asyncio.sleep(0)
+
+        lifecycle = Lifecycle()
+        lifecycle.add("committer", commit, on_failure=OnFailure.STOP)
+        lifecycle.on_drain(drain)
+        task = await running(lifecycle)
+        lifecycle.stop()
+        return await ended(task)
+
+    assert asyncio.run(scenario()) is exit_code
 
 
 def test_what_was_opened_is_drained_when_opening_the_next_thing_fails() -> None:
