@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from gridcord.evidence.fiscal_record import FiscalRecord, MeterIdentity
@@ -43,9 +44,16 @@ def parse_time(text: object) -> Stamp:
     Raises:
         OcmfFormatError: It is none.
     """
-    found = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        raise OcmfFormatError(f"no time: {str(text)[:40]!r}")
+    return _stamp(text)
+
+
+@lru_cache(maxsize=4096)  # all cables write the same few boundaries
+def _stamp(text: str) -> Stamp:
+    found = _TIME.fullmatch(text)
     if found is None:
-        raise OcmfFormatError(f"no time in whole seconds: {str(text)[:40]!r}")
+        raise OcmfFormatError(f"no time in whole seconds: {text[:40]!r}")
     moment = datetime.strptime(found[1] + found[2], "%Y-%m-%dT%H:%M:%S%z")
     return Stamp(
         at_s=int(moment.timestamp()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 
 from gridcord.evidence.fiscal_record import FiscalRecord, MeterIdentity
 from gridcord.evidence.ocmf_envelope import render
@@ -82,6 +83,7 @@ def reading(
     }
 
 
+@lru_cache(maxsize=4096)
 def time_text(at_s: int, *, offset_min: int, clock_state: ClockState) -> str:
     """An instant as OCMF's TM, such as `2026-11-23T16:30:00,000+0900 S`."""
     local = datetime.fromtimestamp(at_s, timezone(timedelta(minutes=offset_min)))

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gridcord.settlement.account import (
@@ -151,16 +150,12 @@ def _of_month(facts: Gathering) -> tuple[list[_Move], list[str]]:
 def _postings(moves: list[_Move]) -> tuple[Posting, ...]:
     """One line per account, purpose and currency, in their order; nothing for nothing."""
     sums: defaultdict[tuple[Account, Purpose, str], int] = defaultdict(int)
-    for account, purpose, amount in _sides(moves):
-        sums[account, purpose, amount.currency] += amount.micros
+    for move in moves:
+        currency, micros = move.amount.currency, move.amount.micros
+        sums[move.to, move.purpose, currency] += micros
+        sums[move.by, move.purpose, currency] -= micros
     return tuple(
         Posting(account=account, purpose=purpose, amount=Money(currency, micros))
         for (account, purpose, currency), micros in sorted(sums.items())
         if micros
     )
-
-
-def _sides(moves: list[_Move]) -> Iterator[tuple[Account, Purpose, Money]]:
-    for move in moves:
-        yield move.to, move.purpose, move.amount
-        yield move.by, move.purpose, -move.amount
