@@ -47,7 +47,7 @@ class DenyListSettings(Section):
     """`[deny_list]`: peers that are refused; changes act within `interval_s`."""
 
     file: FilePath | None = None
-    interval_s: float = Field(default=2.0, gt=0, le=10)
+    interval_s: float = Field(default=2.0, gt=0, le=8)  # it must act within 10 s
 
 
 class LogSettings(Section):

@@ -98,6 +98,7 @@ class Server:
     ) -> None:
         self.draining = asyncio.Event()
         self._listen = address
+        self._bound = ""
         self._credentials = credentials
         self._socket = socket
         self._services = tuple(services)
@@ -153,25 +154,31 @@ class Server:
 
         Health says NOT_SERVING first; after `notice_s` new calls are refused and `draining` is
         set, at which long streams should end; what is open at the end of the grace is ended with
-        UNAVAILABLE.
+        UNAVAILABLE. Cancelled, it stops at once.
 
         Args:
             grace_s: Real seconds for calls that are open.
             notice_s: Real seconds between NOT_SERVING and the first refusal, for balancers.
         """
-        await self._health.enter_graceful_shutdown()
-        await asyncio.sleep(notice_s)
-        self.draining.set()
+        try:
+            await self._health.enter_graceful_shutdown()
+            await asyncio.sleep(notice_s)
+            self.draining.set()
+            await self._stop(grace_s)
+        except asyncio.CancelledError:
+            await self._server.stop(None)
+            raise
+        finally:
+            if self._socket is not None:
+                self._socket.path.unlink(missing_ok=True)
+
+    async def _stop(self, grace_s: float) -> None:
         stopped = asyncio.ensure_future(self._server.stop(grace_s))
         self._calls.end(_DRAINING, which=_is_ours)
         done, _ = await asyncio.wait({stopped}, timeout=max(0.0, grace_s - _LAST_WORDS_S))
         if not done:
             self._calls.end(_DRAINING, which=lambda _: True)
         await stopped
-        if self._socket is not None:
-            self._socket.path.unlink(missing_ok=True)
-
-    _bound: str = ""
 
     def _register(self, with_reflection: bool) -> None:
         for service in self._services:

@@ -134,6 +134,27 @@ def test_a_stubborn_stream_does_not_hold_up_the_end(pki: Pki, tmp_path: Path) ->
     assert (exit_code, reason) == (0, "SERVER_DRAINING")
 
 
+def test_a_second_signal_does_not_wait_for_anybody(pki: Pki, tmp_path: Path) -> None:
+    async def hold(running: Running) -> None:
+        async with channel(pki, running.facts()["grpc"]) as open_:
+            call = open_.stream_stream(HOLD)()
+            assert await call.read() == b"held"
+            assert running.process.stderr is not None
+            running.process.terminate()
+            while "process.stopping" not in await asyncio.to_thread(
+                running.process.stderr.readline
+            ):
+                pass
+            running.process.terminate()
+            await failure(call)
+
+    with started(settings(pki, tmp_path), GRIDCORD_ECHO__LISTEN__GRACE_S="1000") as running:
+        asyncio.run(asyncio.wait_for(hold(running), DEADLINE_S))
+        exit_code, _ = running.ended()
+
+    assert exit_code == 0
+
+
 def test_a_task_that_matters_ends_the_program_with_1(pki: Pki, tmp_path: Path) -> None:
     with started(settings(pki, tmp_path, top="fails_after_s = 0.2")) as running:
         exit_code, lines = running.ended()
