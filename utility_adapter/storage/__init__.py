@@ -1,0 +1,1 @@
+"""What the adapter knows, in one SQLite file: facts are only added."""
