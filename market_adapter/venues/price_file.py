@@ -20,7 +20,9 @@ from typing import Any
 from uuid import UUID
 
 from gridcord.chassis.clock import Clock
+from gridcord.protocols.jepx.fields import price_micros_per_kwh
 from gridcord.simulation.exchange import auction, background
+from gridcord.simulation.exchange.published import read_published_prices
 from gridcord.units import Period, Price
 from market_adapter.domain.bids import Bid, BidRefused, RefusalReason, Side, check_gate
 from market_adapter.domain.contracts import AreaPrice, Contract, Outcome
@@ -29,6 +31,28 @@ from market_adapter.ports import Refused, Taken, VenueUnavailable
 
 Prices = Mapping[tuple[str, Period], Price]
 """(area id, period) -> price."""
+
+
+def read_price_file(path: Path, *, profile: MarketProfile) -> Prices:
+    """Prices of a file in JEPX's public format, for the areas of a profile.
+
+    Args:
+        path: The file (`spot_summary_YYYY.csv`).
+        profile: Whose area codes and calendar are JEPX's.
+
+    Raises:
+        PublishedFileError: It is no such file.
+        OSError: It cannot be read.
+    """
+    table = read_published_prices(path.read_bytes()).table
+    area_of = {code: area_id for area_id, code in profile.areas.items()}
+    return {
+        (area_of[code], profile.calendar.period(day, number)): Price(
+            profile.currency, price_micros_per_kwh(price)
+        )
+        for (code, day, number), price in table.items()
+        if code in area_of
+    }
 
 
 @dataclass(slots=True)

@@ -102,7 +102,7 @@ async def kill_everywhere(floor: ExchangeFloor, run: RunLife, *, kills: int) -> 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("market_id", "kills"), [("jepx.dayahead", 220), ("jepx.intraday", 80)])
+@pytest.mark.parametrize(("market_id", "kills"), [("jepx.dayahead", 150), ("jepx.intraday", 60)])
 def test_no_bid_is_lost_and_none_is_doubled(tmp_path: Path, market_id: str, kills: int) -> None:
     floor = ExchangeFloor(folder=tmp_path, market_id=market_id)
 

@@ -13,13 +13,14 @@ from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import run_program
 from gridcord.chassis.sections import ClockSettings, ListenSettings, LogSettings
-from gridcord.chassis.settings import FilePath, ProgramSettings, Section
+from gridcord.chassis.settings import FilePath, ProgramSettings, Section, SettingsError
 from gridcord.chassis.supervisor import write_ready_file
 from gridcord.protocols.jepx.fields import AREA_CODES
 from gridcord.simulation.exchange import tls
 from gridcord.simulation.exchange.background import Depth
 from gridcord.simulation.exchange.faults import Fault, FaultPlan
 from gridcord.simulation.exchange.prices import PriceSeries, SyntheticPrices
+from gridcord.simulation.exchange.published import PublishedFileError, read_published_prices
 from gridcord.simulation.exchange.rules import Exchange
 from gridcord.simulation.exchange.server import ExchangeServer, Timing
 from gridcord.simulation.exchange.state import State
@@ -47,8 +48,19 @@ class MarketSettings(Section):
         return areas
 
     def series(self) -> PriceSeries:
-        """The published file's prices, or synthetic ones."""
-        return SyntheticPrices(seed=self.seed)
+        """The published file's prices, or synthetic ones.
+
+        Raises:
+            OSError: The file cannot be read.
+            SettingsError: It is not the exchange's price file.
+        """
+        if self.prices is None:
+            return SyntheticPrices(seed=self.seed)
+        try:
+            return read_published_prices(self.prices.read_bytes())
+        except PublishedFileError as error:
+            message = f"{self.prices}: {error}"
+            raise SettingsError(message) from error
 
     def depth(self) -> Depth:
         """The background's depth."""
