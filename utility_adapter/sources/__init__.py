@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from utility_adapter.sources.csv_readings import write_csv_readings, write_csv_transfers
 from utility_adapter.sources.defect import FileRefused
-from utility_adapter.sources.delivery import Delivery, Summary
-from utility_adapter.sources.espi_pull import EspiPull, EspiServer, PullCursor
+from utility_adapter.sources.delivery import Delivery, ReadingSource, Summary
+from utility_adapter.sources.espi_pull import EspiPull, EspiSubscription, PullCursor
 from utility_adapter.sources.espi_write import write_espi_readings, write_espi_transfers
 from utility_adapter.sources.formats import detect, read_document, read_file
 from utility_adapter.sources.nem12_write import (
@@ -40,7 +40,7 @@ __all__ = [
     "TRANSFER_WRITERS",
     "Delivery",
     "EspiPull",
-    "EspiServer",
+    "EspiSubscription",
     "FileRefused",
     "Format",
     "Limits",
@@ -52,6 +52,7 @@ __all__ = [
     "PullCursor",
     "PullFailed",
     "ReadOptions",
+    "ReadingSource",
     "RegisterRead",
     "Summary",
     "TransferWriter",

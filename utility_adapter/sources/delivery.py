@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from gridcord.metering.records import AssetLoading
 from gridcord.units import Period, SiteId
@@ -99,6 +99,19 @@ class Delivery:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class ReadingSource(Protocol):
+    """A place that is asked for readings again and again, such as a utility's server."""
+
+    async def fetch(self, options: ReadOptions) -> Delivery | None:
+        """Everything new, found sound to its end; None when there is nothing new.
+
+        Raises:
+            FileRefused: What came is broken; nothing of it is to be imported.
+            PullFailed: It could not be asked, or said no.
+        """
+        ...
 
 
 class _Content:

@@ -33,8 +33,8 @@ _TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EspiServer:
-    """A utility's server, and who we are to it.
+class EspiSubscription:
+    """What we may read of a utility's server, and who we are to it.
 
     Args:
         resource_url: Root of its resources, ending in `/espi/1_1/resource`.
@@ -90,7 +90,7 @@ class EspiPull:
     """Pulls one subscription.
 
     Args:
-        server: The server.
+        subscription: Whose server, and who we are to it.
         http: A client; it is not closed here. Redirects are not followed.
         monotonic: Seconds of a clock that never steps, for the age of tokens.
         cursor: Where the last pull ended.
@@ -98,15 +98,15 @@ class EspiPull:
 
     def __init__(
         self,
-        server: EspiServer,
+        subscription: EspiSubscription,
         http: httpx.AsyncClient,
         *,
         monotonic: Callable[[], float],
         cursor: PullCursor | None = None,
     ) -> None:
-        self._server = server
+        self._subscription = subscription
         self._http = http
-        self._tokens = TokenStore(server, http, monotonic)
+        self._tokens = TokenStore(subscription, http, monotonic)
         self.cursor = cursor or PullCursor()
 
     async def fetch(
@@ -141,7 +141,7 @@ class EspiPull:
             parts = [open_document(page.path, options.limits).parts[0] for page in pages]
         except Defect as defect:
             raise self._refused(defect) from None
-        document = Document(name=self._server.batch_url, parts=tuple(parts))
+        document = Document(name=self._subscription.batch_url, parts=tuple(parts))
         return read_document(document, options, Format.ESPI)
 
     async def _pages(
@@ -166,11 +166,11 @@ class EspiPull:
 
     def _first_url(self, published_min_s: int | None) -> str:
         wanted: dict[str, str | int | None] = {
-            "max-results": self._server.page_entries,
+            "max-results": self._subscription.page_entries,
             "published-min": None if published_min_s is None else format_time(published_min_s),
         }
         told = {name: value for name, value in wanted.items() if value is not None}
-        return str(httpx.URL(self._server.batch_url, params=told or None))
+        return str(httpx.URL(self._subscription.batch_url, params=told or None))
 
     async def _page(self, url: str, path: Path, limits: Limits, first: bool) -> _Page | None:
         conditions = self.cursor.headers() if first else {}
@@ -233,14 +233,14 @@ class EspiPull:
         return None
 
     def _allowed(self, url: str) -> str:
-        ours, theirs = urlsplit(self._server.resource_url), urlsplit(url)
+        ours, theirs = urlsplit(self._subscription.resource_url), urlsplit(url)
         same = (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
         if not same or not theirs.path.startswith(ours.path.rstrip("/") + "/"):
             raise Defect(None, f"the next page is elsewhere: {url[:200]}")
         return url
 
     def _refused(self, defect: Defect) -> FileRefused:
-        name = self._server.batch_url
+        name = self._subscription.batch_url
         return FileRefused(file=name, line=defect.line, reason=defect.reason)
 
 

@@ -15,13 +15,14 @@ from tests.unit.utility_adapter.meter_data import ESPI, OPTIONS, Sample
 from utility_adapter.sources import (
     Delivery,
     EspiPull,
+    EspiSubscription,
     FileRefused,
     Limits,
     NotReady,
     PullCursor,
     PullFailed,
+    ReadingSource,
 )
-from utility_adapter.sources import EspiServer as Settings
 from utility_adapter.sources.pull import retry_after_s
 
 SAMPLE = Sample(sites=3, days=2)
@@ -33,7 +34,7 @@ class Pulled:
     """A server that publishes the sample, and a pull from it."""
 
     server: EspiServer
-    settings: Settings
+    settings: EspiSubscription
     pull: EspiPull
     http: httpx.AsyncClient
     now_s: float = 0.0
@@ -47,7 +48,7 @@ class Pulled:
 async def pulling(**changes: object) -> AsyncIterator[Pulled]:
     async with EspiServer(page_entries=10) as server, httpx.AsyncClient() as http:
         server.publish("7", ESPI.text(SAMPLE).encode())
-        settings = Settings(
+        settings = EspiSubscription(
             resource_url=server.resource_url,
             token_url=server.token_url,
             client_id=server.client_id,
@@ -80,7 +81,8 @@ EXPECTED = ESPI.expected(SAMPLE)
 def test_all_pages_are_one_delivery() -> None:
     async def scenario() -> None:
         async with pulling() as to:
-            delivery = await to.pull.fetch(OPTIONS)
+            source: ReadingSource = to.pull
+            delivery = await source.fetch(OPTIONS)
             assert delivery is not None
             assert delivery.name == to.settings.batch_url
             assert values(delivery) == EXPECTED
