@@ -9,6 +9,7 @@ for the same again and again vary the count).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from cable_node.drivers.serial_line import SerialLine, SerialSettings
 from cable_node.ports import FrameError, InstrumentRefused, InstrumentUnavailable
@@ -107,4 +108,10 @@ class ModbusClient:
         length = rtu.response_length(bytes(line.pending))
         while len(line.pending) < length:
             await line.more(self._timeout_s)
-        return bytes(line.pending[:length])
+        await self._end(line)
+        return bytes(line.pending)
+
+    async def _end(self, line: SerialLine) -> None:
+        """A frame ends with silence; what comes after it belongs to it, and spoils it."""
+        with contextlib.suppress(TimeoutError):
+            await line.more(self._gap_s)

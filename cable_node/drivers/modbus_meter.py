@@ -20,9 +20,14 @@ from gridcord.protocols.modbus_rtu import ReadRequest
 
 _ACTIVE_POWER, _IMPORT_ENERGY, _EXPORT_ENERGY = 0x000C, 0x0048, 0x004A
 _SERIAL_NUMBER = 0xFC00
-# One block from 0 holds power and both registers of one moment. Its length varies so that a late
-# answer to one of the last two requests has the wrong number of bytes.
-_BLOCK_COUNTS = (76, 78, 80)
+# A block that holds power and both registers of one moment: first register and how many. The length
+# varies so that a late answer to any of the last eight requests has the wrong number of bytes.
+_END = _EXPORT_ENERGY + 2
+_BLOCKS = (
+    *((start, _END - start) for start in range(_ACTIVE_POWER, -2, -2)),
+    (0, _END + 2),
+    (0, _END + 4),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,7 @@ class ModbusMeter:
         self._settings = settings
         self._clock = clock
         self._client = ModbusClient(line, timeout_s=settings.timeout_s)
-        self._counts = cycle(_BLOCK_COUNTS)
+        self._blocks = cycle(_BLOCKS)
         self._guard = RegisterGuard(max_power_w=settings.max_power_w)
 
     async def identify(self) -> MeterIdentity:
@@ -119,8 +124,9 @@ class ModbusMeter:
         await self._client.close()
 
     async def _read_block(self) -> Registers:
-        values = await self._client.read(self._request(rtu.READ_INPUT, 0, next(self._counts)))
-        return registers_of(values, at_s=self._clock.now(), step_wh=self._step_wh())
+        start, count = next(self._blocks)
+        values = await self._client.read(self._request(rtu.READ_INPUT, start, count))
+        return registers_of(values, start=start, at_s=self._clock.now(), step_wh=self._step_wh())
 
     def _step_wh(self) -> int:
         return self._settings.step_wh or MODELS[self._settings.model].step_wh
@@ -131,23 +137,24 @@ class ModbusMeter:
         )
 
 
-def registers_of(values: bytes, *, at_s: float, step_wh: int) -> Registers:
-    """Read one block of input registers from 0 on.
+def registers_of(values: bytes, *, at_s: float, step_wh: int, start: int = 0) -> Registers:
+    """Read one block of input registers.
 
     The energy comes as a 32-bit float of kWh: above 8 MWh its own step exceeds 1 Wh, and the step
     told is the larger of both.
 
     Args:
-        values: At least 76 registers.
+        values: Registers from `start` to the export register at least.
         at_s: When they were read.
         step_wh: One count of the meter's registers, Wh.
+        start: Address of the first register.
 
     Raises:
         FrameError: A value is no finite number, or a register is negative.
     """
-    power_w = _finite(values, _ACTIVE_POWER)
-    imported_kwh = _finite(values, _IMPORT_ENERGY)
-    exported_kwh = _finite(values, _EXPORT_ENERGY)
+    power_w = _finite(values, _ACTIVE_POWER - start)
+    imported_kwh = _finite(values, _IMPORT_ENERGY - start)
+    exported_kwh = _finite(values, _EXPORT_ENERGY - start)
     if imported_kwh < 0 or exported_kwh < 0:
         raise FrameError("an energy register is negative")
     float_step_wh = math.ceil(1000 * float_step(max(imported_kwh, exported_kwh)))
@@ -172,5 +179,5 @@ def _finite(values: bytes, register: int) -> float:
     except rtu.ModbusFrameError as failure:
         raise FrameError(str(failure)) from failure
     if not math.isfinite(value):
-        raise FrameError(f"register {register:04X} is {value}")
+        raise FrameError(f"value {register} of the block is {value}")
     return value

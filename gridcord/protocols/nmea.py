@@ -25,15 +25,22 @@ class Fix:
 
     Args:
         at_s: Seconds since 1970 UTC by the receiver.
-        position: Where; None without a fix.
+        position: Where; None when it does not say.
+        valid: It has a fix. A receiver that has lost it may go on telling the last position.
         hdop: Horizontal dilution of precision.
         satellites: Used in the fix.
     """
 
     at_s: float
     position: Position | None
+    valid: bool = True
     hdop: float = 0.9
     satellites: int = 9
+
+    @property
+    def is_fix(self) -> bool:
+        """It claims to know where it is."""
+        return self.valid and self.position is not None
 
 
 def sentence(body: str) -> bytes:
@@ -85,15 +92,13 @@ def take_sentences(pending: bytearray) -> list[bytes]:
 
 def _rmc(fix: Fix) -> str:
     at = datetime.fromtimestamp(fix.at_s, UTC)
-    status = "V" if fix.position is None else "A"
-    mode = "N" if fix.position is None else "A"
+    status, mode = ("A", "A") if fix.is_fix else ("V", "N")
     return f"GPRMC,{_time(at)},{status},{_place(fix.position)},0.02,,{at:%d%m%y},,,{mode}"
 
 
 def _gga(fix: Fix) -> str:
     at = datetime.fromtimestamp(fix.at_s, UTC)
-    quality = 0 if fix.position is None else 1
-    satellites = 0 if fix.position is None else fix.satellites
+    quality, satellites = (1, fix.satellites) if fix.is_fix else (0, 0)
     hdop = "" if fix.position is None else f"{fix.hdop:.2f}"
     height = "," if fix.position is None else "35.0,M"
     return (
@@ -102,7 +107,7 @@ def _gga(fix: Fix) -> str:
 
 
 def _gsa(fix: Fix) -> str:
-    if fix.position is None:
+    if not fix.is_fix:
         return "GPGSA,A,1,,,,,,,,,,,,,,,"
     used = ",".join(f"{n:02d}" if n <= fix.satellites else "" for n in range(1, 13))
     return f"GPGSA,A,3,{used},1.60,{fix.hdop:.2f},1.30"

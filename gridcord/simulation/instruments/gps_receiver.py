@@ -18,7 +18,8 @@ _ROLLOVER_S = 1024 * 7 * 86_400
 class GpsReceiver(SerialInstrument):
     """Talks on a serial port.
 
-    Faults beside those of the line: `at_zero` claims a valid fix at 0, 0; `rolled_over` tells a
+    Faults beside those of the line: `lost` keeps telling the position but marks it as no fix, as
+    receivers do for a while; `at_zero` claims a valid fix at 0, 0; `rolled_over` tells a
     date 1024 weeks ago; `hdop` may be made bad; a source without position is "no fix".
 
     Args:
@@ -41,6 +42,7 @@ class GpsReceiver(SerialInstrument):
         self.clock = clock
         self.interval_s = interval_s
         self.hdop = 0.9
+        self.lost = False
         self.at_zero = False
         self.rolled_over = False
 
@@ -52,7 +54,12 @@ class GpsReceiver(SerialInstrument):
 
     def fix(self) -> nmea.Fix:
         """What it says now."""
-        fix = nmea.Fix(at_s=self.clock.now(), position=self.source.position(), hdop=self.hdop)
+        fix = nmea.Fix(
+            at_s=self.clock.now(),
+            position=self.source.position(),
+            valid=not self.lost,
+            hdop=self.hdop,
+        )
         if self.at_zero:
             fix = replace(fix, position=Position(0.0, 0.0))
         if self.rolled_over:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cable_node.drivers.modbus_client import ModbusClient
 from cable_node.drivers.modbus_meter import ModbusMeter
+from cable_node.drivers.serial_line import SerialSettings
 from cable_node.ports import (
     FrameError,
     ImplausibleReading,
@@ -17,7 +19,7 @@ from cable_node.ports import (
     InstrumentUnavailable,
 )
 from gridcord.metering.reading import Registers
-from gridcord.protocols.modbus_rtu import ReadRequest
+from gridcord.protocols.modbus_rtu import READ_INPUT, ReadRequest, float_at
 from gridcord.simulation.instruments.sdm230 import Sdm230
 from tests.contract.instruments.rigs import START_S, STRICT, TIMEOUT_S, CableMeterRig, run
 
@@ -166,6 +168,27 @@ def test_late_answer_is_not_taken_for_the_next_request(rig: CableMeterRig) -> No
     run(scenario())
 
 
+def test_silence_keeps_late_answers_of_the_same_length_out(rig: CableMeterRig) -> None:
+    """Two equal requests: the first answer comes when the second one's own is lost."""
+
+    async def scenario() -> None:
+        request = ReadRequest(unit=1, function=READ_INPUT, address=0x000C, count=2)
+        line = SerialSettings(port=str(rig.link), baudrate=9600)
+        client = ModbusClient(line, timeout_s=TIMEOUT_S)
+        async with rig:
+            rig.twin.faults.late, rig.twin.faults.late_s = 1, TIMEOUT_S * 1.3
+            for _ in range(2):
+                with pytest.raises(InstrumentUnavailable):
+                    await client.read(request)
+                rig.source.watts = 333
+                rig.twin.faults.drop = 1
+            rig.twin.faults.drop = 0
+            assert float_at(await client.read(request), 0) == 333
+            await client.close()
+
+    run(scenario())
+
+
 class LateSdm230(Sdm230):
     """Answers each request with what it had to say to the last one: later than any silence."""
 
@@ -210,7 +233,7 @@ def test_whatever_the_line_does_no_reading_is_of_another_moment(rig: CableMeterR
                 await rig.clock.advance(10)
                 rig.source.watts = 100 + number
                 faults = rig.twin.faults
-                faults.late_s = TIMEOUT_S * dice.choice([0.1, 1.1, 1.9])
+                faults.late_s = rig.settings.timeout_s * dice.choice([0.1, 1.1, 1.9])
                 faults.noise = dice.choice([b"", b"", b"", b"\x01\x04"])
                 faults.fragment = dice.choice([0, 0, 11])
                 knob = dice.choice(["", "", "", "", "drop", "corrupt", "late", "truncate"])
@@ -224,7 +247,7 @@ def test_whatever_the_line_does_no_reading_is_of_another_moment(rig: CableMeterR
                 right += 1
         return right
 
-    rig.settings = type(rig.settings)(port=str(rig.link), timeout_s=0.1)
+    rig.settings = type(rig.settings)(port=str(rig.link), timeout_s=0.2)
     assert run(scenario()) > 5
 
 

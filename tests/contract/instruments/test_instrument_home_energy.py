@@ -110,10 +110,12 @@ def test_one_bad_datagram_costs_a_repetition(rig: HomeEnergyRig, knob: str) -> N
 
 
 def test_late_answer_is_not_taken_for_the_next_request(rig: HomeEnergyRig) -> None:
+    """It comes while the repetition waits for its own."""
+
     async def scenario() -> None:
         async with rig:
             await rig.driver.identify()
-            rig.twin.faults.late, rig.twin.faults.late_s = 1, TIMEOUT_S * 1.3
+            rig.twin.faults.late, rig.twin.faults.late_s = 2, TIMEOUT_S * 1.4
             asking = asyncio.create_task(rig.driver.read())
             await asyncio.sleep(TIMEOUT_S / 2)
             rig.source.imported_wh += 5

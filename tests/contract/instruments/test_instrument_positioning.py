@@ -51,18 +51,20 @@ def test_position_with_accuracy_and_time(rig: PositioningRig) -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("trouble", ["no fix", "zero", "dilution"])
+@pytest.mark.parametrize("trouble", ["no fix", "lost", "zero", "dilution"])
 def test_what_is_not_believed_is_not_told(rig: PositioningRig, trouble: str) -> None:
     async def scenario() -> None:
         place = rig.source.place
         if trouble == "no fix":
             rig.source.place = None
+        rig.twin.lost = trouble == "lost"
         rig.twin.at_zero = trouble == "zero"
         rig.twin.hdop = 9.9 if trouble == "dilution" else 0.9
         async with rig, listening(rig.driver.fixes()) as told:
             await seconds(rig, 6)
             assert told.empty()
-            rig.source.place, rig.twin.at_zero, rig.twin.hdop = place, False, 0.9
+            rig.source.place, rig.twin.hdop = place, 0.9
+            rig.twin.at_zero = rig.twin.lost = False
             assert place is not None
             assert (await first(rig, told)).distance_m(place) < 1
 
