@@ -42,7 +42,7 @@ from manager.clients.utility import GrpcUtility
 from manager.domain.entry_check import PlausibilityPolicy
 from manager.domain.permission import Granted
 from manager.fleet import Registry
-from manager.policies import check_policy, permission_policy, projection_policy
+from manager.policies import bid_rule, check_policy, permission_policy, projection_policy
 from manager.service.audit import AuditServicer
 from manager.service.blocks import FAILURES as BLOCK_FAILURES
 from manager.service.blocks import SiteBlockServicer
@@ -77,6 +77,7 @@ from manager.usecases.follow_demand import follow_demand
 from manager.usecases.follow_utility import Forwarder, follow_loadings, follow_readings
 from manager.usecases.govern_blocks import BlockGovernor
 from manager.usecases.permit import LeasePolicy, Permits
+from manager.usecases.place_bids import Bidder
 from manager.usecases.project import Projector
 from manager.usecases.prove_sites import ProofPolicy, Prover
 from manager.usecases.read_entries import EntryReader
@@ -308,6 +309,7 @@ class Manager:
             market = GrpcMarket(self._channel(settings.market))
             demand = partial(follow_demand, market, self.demands)
             self._lifecycle.add("market_demand", demand, on_failure=_RESTART)
+            self._bid(market)
         self._serve(
             resource_session_service_pb2,
             "ResourceSessionService",
@@ -315,6 +317,23 @@ class Manager:
             servicer,
         )
         return servicer
+
+    def _bid(self, market: GrpcMarket) -> None:
+        """Bid by itself, where settings name a market."""
+        bidding, dispatch = self._settings.bidding, self._settings.dispatch
+        if bidding.market is None:
+            return
+        bidder = Bidder(
+            market=market,
+            market_id=bidding.market,
+            area_id=dispatch.default_area,
+            rule=bid_rule(bidding, self._settings.tariff.currency),
+            fleet=lambda: [state for link in self.resources if (state := link.state())],
+            now=self._clock.now,
+            sleep=self._clock.sleep,
+            every_s=bidding.every_s,
+        )
+        self._lifecycle.add("bidder", bidder.run, on_failure=_RESTART)
 
     def _granted(self, introduction: ResourceIntroduction) -> Granted | None:
         """What may flow where a resource is: as at the cable it hangs on."""

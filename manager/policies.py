@@ -6,9 +6,10 @@ from gridcord.metering.matching import MatchPolicy, MatchRule
 from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.tariff import Proration, Tariff, TariffBook
 from gridcord.units import Money, Price
+from manager.domain.bid import BidRule
 from manager.domain.block_rules import DAY_S, BlockPolicy
 from manager.domain.permission import PermissionPolicy
-from manager.settings import ManagerSettings, PermissionSettings, TariffSettings
+from manager.settings import BiddingSettings, ManagerSettings, PermissionSettings, TariffSettings
 from manager.storage.projection import ProjectionPolicy
 from manager.storage.site_checks import CheckPolicy
 
@@ -55,6 +56,19 @@ def projection_policy(settings: ManagerSettings) -> ProjectionPolicy:
         area=settings.dispatch.default_area,
         sample_matched=settings.match.sample_matched,
         proof_failed=settings.permission.mismatched,
+    )
+
+
+def bid_rule(settings: BiddingSettings, currency: str) -> BidRule:
+    """At which prices the fleet's energy is offered.
+
+    Raises:
+        ValueError: A price is none.
+    """
+    return BidRule(
+        sell_at_least=Price.per_kwh(currency, settings.sell_at_least),
+        buy_at_most=Price.per_kwh(currency, settings.buy_at_most),
+        confidence=settings.confidence,
     )
 
 

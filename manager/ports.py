@@ -16,6 +16,7 @@ from gridcord.session.manager import Folded, Offer
 from gridcord.session.opening import CableCursor, Opening
 from gridcord.units import Period, Position, SiteId
 from gridcord.wire.resource import ResourceIntroduction
+from manager.domain.bid import Bid, MarketTerms
 from manager.domain.cable_session import CableIntroduction
 from manager.domain.demand import Demand, DemandReport
 from manager.domain.logged_entry import LoggedEntry, ReadEntry
@@ -216,7 +217,15 @@ class SiteChecks(Protocol):
 
 
 class Market(Protocol):
-    """What the market asks. Every call may raise `PeerUnavailable`."""
+    """What the market takes and asks. Every call may raise `PeerUnavailable`."""
+
+    async def terms(self, market_id: str) -> MarketTerms | None:
+        """What a market takes; None when there is none of that id with a gate."""
+        ...
+
+    async def submit(self, bids: Sequence[Bid]) -> dict[str, str]:
+        """Send bids; the reason of each that was refused, by id."""
+        ...
 
     def watch_demand(self, cursor: str) -> AsyncIterator[tuple[Demand | None, str]]:
         """Demand as it changes, with the cursor behind each; None is a sign of life."""

@@ -84,9 +84,10 @@ class BiddingSettings(Section):
     """`[bidding]`: whether and how the manager bids by itself."""
 
     market: str | None = None
-    confidence: float = Field(default=0.8, gt=0, lt=1)
-    degradation_per_kwh: str = "4"
-    round_trip_efficiency: float = Field(default=0.88, gt=0, le=1)
+    every_s: float = Field(default=300.0, gt=0)
+    confidence: float = Field(default=0.8, gt=0, le=1)
+    sell_at_least: str = "18"
+    buy_at_most: str = "10"
 
 
 class PeriodSettings(Section):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 
 import grpc
 
 from gridcord.api.market.v1 import market_service_pb2 as pb
 from gridcord.api.market.v1.market_service_pb2_grpc import MarketServiceStub
 from gridcord.chassis.failures import failure_of
-from gridcord.wire.values import period_from_proto
+from gridcord.wire.values import (
+    period_from_proto,
+    period_to_proto,
+    price_to_proto,
+    time_from_proto,
+)
+from manager.domain.bid import Bid, MarketTerms
 from manager.domain.demand import Demand
 from manager.ports import PeerUnavailable
 
@@ -24,15 +31,66 @@ class GrpcMarket:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = MarketServiceStub(channel)
 
+    async def terms(self, market_id: str) -> MarketTerms | None:
+        """What a market takes; None when there is none of that id with a gate."""
+        with _named():
+            response = await self._stub.ListMarkets(pb.ListMarketsRequest())
+        found = [market for market in response.markets if market.market_id == market_id]
+        return _terms(found[0]) if found and found[0].HasField("next_gate_time") else None
+
+    async def submit(self, bids: Sequence[Bid]) -> dict[str, str]:
+        """Send bids; the reason of each that was refused, by id."""
+        with _named():
+            response = await self._stub.SubmitBids(
+                pb.SubmitBidsRequest(bids=[_bid(bid) for bid in bids]), timeout=30.0
+            )
+        return {
+            result.bid_id: result.reason
+            for result in response.results
+            if result.state == pb.BID_STATE_REJECTED
+        }
+
     async def watch_demand(self, cursor: str) -> AsyncIterator[tuple[Demand | None, str]]:
         """Demand as it changes, with the cursor behind each; None is a sign of life."""
-        try:
+        with _named():
             async for response in self._stub.WatchDemand(pb.WatchDemandRequest(cursor=cursor)):
                 has = response.HasField("demand")
                 yield (_demand(response.demand) if has else None), response.cursor
-        except grpc.aio.AioRpcError as error:
-            failure = failure_of(error)
-            raise PeerUnavailable("market", failure.reason, failure.message) from error
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        failure = failure_of(error)
+        raise PeerUnavailable("market", failure.reason, failure.message) from error
+
+
+def _bid(bid: Bid) -> pb.Bid:
+    return pb.Bid(
+        bid_id=bid.bid_id,
+        market_id=bid.market_id,
+        area_id=bid.area_id,
+        period=period_to_proto(bid.period),
+        side=pb.SIDE_BUY if bid.buys else pb.SIDE_SELL,
+        energy_wh=bid.energy_wh,
+        limit_price=None if bid.limit_price is None else price_to_proto(bid.limit_price),
+    )
+
+
+def _terms(message: pb.Market) -> MarketTerms:
+    first = period_from_proto(message.next_gate_first_period)
+    return MarketTerms(
+        market_id=message.market_id,
+        area_ids=tuple(message.area_ids),
+        currency=message.currency_code,
+        lot_wh=message.lot_wh,
+        tick_micros_per_kwh=message.tick_micros_per_kwh,
+        gate_s=time_from_proto(message.next_gate_time, field="next_gate_time"),
+        gate_first=first,
+        gate_count=message.next_gate_period_count,
+    )
 
 
 def _demand(message: pb.Demand) -> Demand:

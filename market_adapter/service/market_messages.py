@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from gridcord.api.market.v1 import market_service_pb2 as pb
@@ -23,7 +24,7 @@ from market_adapter.domain.profile import Clearing, MarketProfile
 
 _SIDE = EnumMap(pb.Side, Side, "SIDE_")
 # A draft is a bid that is not stored yet; nobody outside ever sees one.
-_STATES = {
+_STATES: dict[BidState, Any] = {
     state: pb.BidState.Value(f"BID_STATE_{state.name}")
     for state in BidState
     if state is not BidState.DRAFT
