@@ -174,13 +174,24 @@ def _clipped(value: float, bound: float) -> float:
 
 
 def _spread(old: Bin, innovation: float) -> float:
-    rate = max(1.0 / (old.days + 2), SPREAD_RATE)
-    growth = min(SPREAD_FACTOR * abs(innovation) - old.spread, CLIP * old.spread)
-    return max(MIN_SPREAD, old.spread + rate * growth)
+    spread, rate = old.spread, 1.0 / (old.days + 2)
+    if rate < SPREAD_RATE:
+        rate = SPREAD_RATE
+    growth = SPREAD_FACTOR * abs(innovation) - spread
+    if growth > CLIP * spread:
+        growth = CLIP * spread
+    spread += rate * growth
+    return MIN_SPREAD if spread < MIN_SPREAD else spread
 
 
 def _nudged(old: Bin, net_kwh: float, rate: float) -> Bin:
     centre, zone, spread, export_kwh, days, silent = old
-    residual = _clipped(asinh(net_kwh / zone) - centre, CLIP * spread)
-    moved = _clipped(centre + rate * residual, MAX_CENTRE)
-    return Bin(moved, zone, spread, export_kwh, days, silent)
+    residual, clip = asinh(net_kwh / zone) - centre, CLIP * spread
+    if residual > clip:  # as _clipped does; this is the hottest line of the matcher
+        residual = clip
+    elif residual < -clip:
+        residual = -clip
+    centre += rate * residual
+    if not -MAX_CENTRE <= centre <= MAX_CENTRE:
+        centre = _clipped(centre, MAX_CENTRE)
+    return Bin(centre, zone, spread, export_kwh, days, silent)
