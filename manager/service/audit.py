@@ -8,7 +8,7 @@ from gridcord.api.manager.v1 import audit_service_pb2 as pb
 from gridcord.api.manager.v1.audit_service_pb2_grpc import AuditServiceServicer
 from gridcord.evidence.audit_chain import AuditEntry
 from gridcord.wire.values import time_to_proto
-from manager.service.paging import page_size
+from manager.service.paging import fill_page, page_size
 from manager.storage.audit_log import SqlAuditLog
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class AuditServicer(AuditServiceServicer):
         entries = await self._log.entries(
             after=request.after_audit_number, limit=page_size(request.page_size)
         )
-        return pb.ListAuditEntriesResponse(entries=[_message(entry) for entry in entries])
+        messages, _ = fill_page(entries, len(entries), _message, lambda last: str(last.number))
+        return pb.ListAuditEntriesResponse(entries=messages)
 
 
 def _message(entry: AuditEntry) -> pb.AuditEntry:

@@ -20,7 +20,7 @@ from manager.domain.block_rules import (
     SiteNotBlocked,
 )
 from manager.service.callers import operator_of_caller
-from manager.service.paging import number_token, page_size
+from manager.service.paging import fill_page, number_token, page_size
 from manager.service.transfer_messages import block_to_proto
 from manager.storage.governed_blocks import SqlBlocks
 from manager.usecases.govern_blocks import BlockGovernor
@@ -89,9 +89,7 @@ class SiteBlockServicer(SiteBlockServiceServicer):
             before=before,
             limit=size + 1,
         )
-        page = found[:size]
-        token = str(page[-1].number) if len(found) > size else ""
-        blocks = [block_to_proto(block) for block in page]
+        blocks, token = fill_page(found, size, block_to_proto, lambda last: str(last.number))
         return pb.ListSiteBlocksResponse(site_blocks=blocks, next_page_token=token)
 
     async def LiftSiteBlock(

@@ -26,7 +26,7 @@ from manager.fleet import Registry
 from manager.ports import Demands
 from manager.service.cable_link import CableLink
 from manager.service.callers import operator_of_caller
-from manager.service.paging import PAGE_TOKEN_INVALID, page_size
+from manager.service.paging import PAGE_TOKEN_INVALID, fill_page, is_number, page_size
 from manager.service.resource_link import ResourceLink
 from manager.service.transfer_messages import block_to_proto
 from manager.storage.audit_log import SqlAuditLog
@@ -73,9 +73,9 @@ class FleetServicer(FleetServiceServicer):
             after=_session_place(request.page_token),
             limit=size + 1,
         )
-        page = found[:size]
-        token = f"{page[-1].start_s}/{page[-1].cable_id}" if len(found) > size else ""
-        sessions = [self._session(view) for view in page]
+        sessions, token = fill_page(
+            found, size, self._session, lambda last: f"{last.start_s}/{last.cable_id}/{last.fence}"
+        )
         return pb.ListCableSessionsResponse(sessions=sessions, next_page_token=token)
 
     async def EndCableSession(
@@ -106,9 +106,8 @@ class FleetServicer(FleetServiceServicer):
         """Return the sites that cables have been at."""
         size = page_size(request.page_size)
         found = await self._views.sites(after=request.page_token, limit=size + 1)
-        page = found[:size]
-        token = page[-1].site_id if len(found) > size else ""
-        return pb.ListSitesResponse(sites=[_site(view) for view in page], next_page_token=token)
+        sites, token = fill_page(found, size, _site, lambda last: last.site_id)
+        return pb.ListSitesResponse(sites=sites, next_page_token=token)
 
     async def GetSite(self, request: pb.GetSiteRequest, context: Context) -> pb.GetSiteResponse:
         """Return one site."""
@@ -130,9 +129,7 @@ class FleetServicer(FleetServiceServicer):
             (link for link in self._resources if link.device_id > request.page_token),
             key=lambda link: link.device_id,
         )
-        page = behind[:size]
-        token = page[-1].device_id if len(behind) > size else ""
-        resources = [_resource(link) for link in page]
+        resources, token = fill_page(behind, size, _resource, lambda last: last.device_id)
         return pb.ListResourcesResponse(resources=resources, next_page_token=token)
 
     async def ListDemand(
@@ -147,14 +144,13 @@ class FleetServicer(FleetServiceServicer):
             after=_demand_place(request.page_token),
             limit=size + 1,
         )
-        page = found[:size]
-        token = ""
-        if len(found) > size:
-            last = page[-1].demand
-            token = f"{last.period.start_s}/{last.area_id}"
-        return pb.ListDemandResponse(
-            reports=[_report(report) for report in page], next_page_token=token
+        reports, token = fill_page(
+            found,
+            size,
+            _report,
+            lambda last: f"{last.demand.period.start_s}/{last.demand.area_id}",
         )
+        return pb.ListDemandResponse(reports=reports, next_page_token=token)
 
     def _session(self, view: SessionView) -> pb.CableSession:
         link = self._links.get(view.cable_id)
@@ -226,17 +222,18 @@ def _report(report: DemandReport) -> pb.DemandReport:
     )
 
 
-def _session_place(token: str) -> tuple[int, str] | None:
+def _session_place(token: str) -> tuple[int, str, int] | None:
     if not token:
         return None
-    start_s, separator, cable_id = token.partition("/")
-    if not separator or not start_s.isdecimal():
+    start_s, _, rest = token.partition("/")
+    cable_id, _, fence = rest.partition("/")
+    if not is_number(start_s) or not is_number(fence):
         raise _bad_token()
-    return int(start_s), cable_id
+    return int(start_s), cable_id, int(fence)
 
 
 def _demand_place(token: str) -> str:
-    if token and not token.partition("/")[0].isdecimal():
+    if token and not is_number(token.partition("/")[0]):
         raise _bad_token()
     return token
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 import grpc
+from google.protobuf.message import Message
 
 from gridcord.chassis.failures import Failure
 
@@ -12,8 +16,13 @@ CURSOR_INVALID = "CURSOR_INVALID"
 
 DEFAULT_SIZE = 100
 MOST = 1000
+PAGE_BYTES = 128 * 1024  # of a page's items: half of what a client takes
+MAX_NUMBER = 2**63 - 1
 HEARTBEAT_S = 10.0  # real seconds
 LOOK_S = 0.25  # real seconds between two looks at what changed
+
+Item = TypeVar("Item")
+Told = TypeVar("Told", bound=Message)
 
 
 def page_size(asked: int) -> int:
@@ -37,7 +46,7 @@ def number_token(token: str) -> int:
     Raises:
         Failure: PAGE_TOKEN_INVALID for a text that is no token of ours.
     """
-    if token and not token.isdecimal():
+    if token and not is_number(token):
         raise Failure(
             grpc.StatusCode.INVALID_ARGUMENT,
             PAGE_TOKEN_INVALID,
@@ -54,10 +63,42 @@ def cursor_number(cursor: str) -> int | None:
     """
     if not cursor:
         return None
-    if not cursor.isdecimal():
+    if not is_number(cursor):
         raise Failure(
             grpc.StatusCode.INVALID_ARGUMENT,
             CURSOR_INVALID,
             'cursor is not one that this service gave; "0" starts from the first',
         )
     return int(cursor)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number that a database can hold."""
+    short = len(text) <= len(str(MAX_NUMBER))
+    return short and text.isascii() and text.isdecimal() and int(text) <= MAX_NUMBER
+
+
+def fill_page(
+    found: Sequence[Item], size: int, tell: Callable[[Item], Told], token: Callable[[Item], str]
+) -> tuple[list[Told], str]:
+    """The messages of a page, and the token of the next one; empty on the last page.
+
+    A page also ends before it grows too large for one message; it always holds one item, so
+    whoever goes on from its token reaches the end.
+
+    Args:
+        found: What was read: up to one item more than the page may hold.
+        size: Most items of the page, >= 1.
+        tell: Makes the message of an item.
+        token: Names the place behind an item.
+    """
+    messages: list[Told] = []
+    room = PAGE_BYTES
+    for item in found[:size]:
+        message = tell(item)
+        room -= message.ByteSize()
+        if messages and room < 0:
+            break
+        messages.append(message)
+    more = len(messages) < len(found)
+    return messages, token(found[len(messages) - 1]) if more else ""

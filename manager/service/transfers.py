@@ -20,6 +20,7 @@ from manager.service.paging import (
     LOOK_S,
     MOST,
     cursor_number,
+    fill_page,
     number_token,
     page_size,
 )
@@ -72,9 +73,9 @@ class TransferServicer(TransferServiceServicer):
             after_entry=number_token(request.page_token),
             limit=size + 1,
         )
-        page = found[:size]
-        token = str(page[-1].entry_number) if len(found) > size else ""
-        transfers = [transfer_to_proto(transfer) for transfer in page]
+        transfers, token = fill_page(
+            found, size, transfer_to_proto, lambda last: str(last.entry_number)
+        )
         return pb.ListTransfersResponse(transfers=transfers, next_page_token=token)
 
     async def WatchTransfers(

@@ -22,6 +22,8 @@ JOURNAL: sa.Table = JournalRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
 
+_SESSION_ORDER = (SESSION.c.start_s, SESSION.c.cable_id, SESSION.c.fence)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
@@ -90,9 +92,9 @@ class FleetViews:
         self._period_s = period_s
 
     async def sessions(
-        self, *, include_ended: bool, site_id: str, after: tuple[int, str] | None, limit: int
+        self, *, include_ended: bool, site_id: str, after: tuple[int, str, int] | None, limit: int
     ) -> list[SessionView]:
-        """Sessions, newest first, behind a (start, cable)."""
+        """Sessions, newest first, behind a (start, cable, fence)."""
         committed = (
             sa.select(sa.func.max(JOURNAL.c.committed_sequence))
             .where(JOURNAL.c.cable_id == SESSION.c.cable_id)
@@ -104,9 +106,8 @@ class FleetViews:
         if site_id:
             query = query.where(SESSION.c.site_id == site_id)
         if after is not None:
-            place = sa.tuple_(SESSION.c.start_s, SESSION.c.cable_id)
-            query = query.where(place < sa.tuple_(*after))
-        query = query.order_by(SESSION.c.start_s.desc(), SESSION.c.cable_id.desc()).limit(limit)
+            query = query.where(sa.tuple_(*_SESSION_ORDER) < sa.tuple_(*after))
+        query = query.order_by(*(column.desc() for column in _SESSION_ORDER)).limit(limit)
 
         def work(connection: Connection) -> list[SessionView]:
             return [_session(row) for row in connection.execute(query)]

@@ -236,7 +236,11 @@ class _Batch:
                 self._connection.execute(
                     TRANSFER.update()
                     .where(TRANSFER.c.entry_number == row.entry_number)
-                    .values(**amounts, update_s=self._now_s)
+                    .values(
+                        **amounts,
+                        update_number=take_numbers(self._connection, "transfer_update", 1),
+                        update_s=self._now_s,
+                    )
                 )
 
     def _check_chain(self, key: EntryKey, record: TransferRecord) -> None:
