@@ -122,6 +122,7 @@ class RouteBSession:
         self._momonga.recv_timeout = settings.answer_s
         self._momonga.xmit_timeout = settings.airtime_wait_s
         self._momonga.internal_xmit_interval = settings.settle_s
+        self._closing = False
         self.readable: frozenset[int] = frozenset()
         self.settable: frozenset[int] = frozenset()
         self.scale = CountScale(unit_kwh=1)
@@ -133,7 +134,7 @@ class RouteBSession:
             InstrumentError: It could not; the session is closed.
         """
         try:
-            await self.call(lambda momonga: momonga.open())
+            await self._join()
             maps = await self.get({_READABLE, _SETTABLE})
             self.readable, self.settable = frozenset(maps[_READABLE]), frozenset(maps[_SETTABLE])
             digits = await self.get({_DIGITS} & self.readable)
@@ -146,8 +147,18 @@ class RouteBSession:
             digits=digits.get(_DIGITS),
         )
 
+    async def _join(self) -> None:
+        try:
+            await self.call(lambda momonga: momonga.open())
+        except TypeError as failure:
+            if not self._closing:
+                raise
+            # pyserial, when its port is closed under a thread that reads
+            raise InstrumentUnavailable("closed while being opened") from failure
+
     async def close(self) -> None:
         """End the session and release the port; also while it is being opened."""
+        self._closing = True
         closing = asyncio.ensure_future(self._momonga.__aexit__(None, None, None))
         try:
             await asyncio.shield(closing)
