@@ -35,6 +35,7 @@ from gridcord.metering.matching import (
 from gridcord.metering.residual_track import ResidualTrack, advance, after_gap
 
 CALIBRATION = 0.6  # odds = exp(CALIBRATION * nats): periods are not quite independent
+FRAUD_LEAD_NATS = 3.0  # 20 : 1, by which theft must explain better than a fault before it is said
 MAX_NATS_SHOWN = 60.0  # odds beyond 1 : 10^15 are no figure anybody should read
 _UNDECIDED = Finding.UNDECIDED
 
@@ -195,11 +196,10 @@ def _taken_in(matcher: SiteMatcher, observation: SitePeriod, *, learning: bool) 
 def _found(matcher: SiteMatcher, policy: MatchPolicy) -> tuple[SiteMatcher, Finding, Reason]:
     track = matcher.rest or matcher.meter
     fraud, fault = _against_honesty(track), max(track.evidence[FAULTS])
-    if fraud > fault:
-        if fraud >= policy.mismatch_nats:
-            return matcher, Finding.MISMATCH, Reason.NOT_ARRIVING
-        if matcher.balance.accuses:
-            return matcher, Finding.MISMATCH, Reason.BALANCE_BROKEN
+    if fraud >= policy.mismatch_nats and fraud >= fault + FRAUD_LEAD_NATS:
+        return matcher, Finding.MISMATCH, Reason.NOT_ARRIVING
+    if matcher.balance.accuses and fraud > fault:
+        return matcher, Finding.MISMATCH, Reason.BALANCE_BROKEN
     if fault >= policy.mismatch_nats:
         clock = HYPOTHESES[track.evidence.index(fault)].kind is Kind.CLOCK
         return matcher, Finding.FAULT, Reason.CLOCK_FAULT if clock else Reason.METER_FAULT
