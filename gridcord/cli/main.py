@@ -38,10 +38,24 @@ class Mounted(NamedTuple):
 _COMPLETION = ("install_completion", "show_completion")  # of the whole command, not of a part
 
 COMMANDS: Mapping[str, Mounted] = {
+    "audit": Mounted("gridcord.cli.audit:app", "Who did or was refused what; check its chain."),
+    "block": Mounted("gridcord.cli.blocks:block_app", "Limit what may flow at a site."),
+    "blocks": Mounted("gridcord.cli.blocks:list_app", "Sites where something is withheld."),
     "ca": Mounted("gridcord.cli.ca:app", "Certificates for development and tests."),
+    "cable": Mounted("gridcord.cli.cable:app", "What a cable says of itself, on its own machine."),
     "config": Mounted("gridcord.cli.config:app", "Check and show settings of a program."),
+    "demand": Mounted("gridcord.cli.demand:app", "What was asked of the fleet, and done."),
+    "demo": Mounted("gridcord.cli.demo:app", "See everything work on simulated houses."),
+    "earnings": Mounted("gridcord.cli.earnings:app", "What drivers earned."),
     "evidence": Mounted("gridcord.cli.evidence:app", "Check what was earned and billed."),
     "match": Mounted("gridcord.cli.match:app", "Match a cable's energy with its house's meter."),
+    "notices": Mounted("gridcord.cli.earnings:notices_app", "What drivers and hosts were told."),
+    "prove": Mounted("gridcord.cli.blocks:prove_app", "Ask for an active proof at a site."),
+    "resources": Mounted("gridcord.cli.resources:app", "Vehicles, stations and batteries."),
+    "sessions": Mounted("gridcord.cli.sessions:app", "Which cables are connected; end one."),
+    "sites": Mounted("gridcord.cli.sites:app", "Where cables have been and what may flow there."),
+    "transfers": Mounted("gridcord.cli.transfers:app", "What went through cables; watch it."),
+    "unblock": Mounted("gridcord.cli.blocks:unblock_app", "Lift the block of a site."),
 }
 
 
