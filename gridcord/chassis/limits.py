@@ -13,7 +13,10 @@ Options = list[tuple[str, int | str]]
 MAX_MESSAGE_TO_SERVER_BYTES = 64 * 1024
 MAX_MESSAGE_TO_CLIENT_BYTES = 256 * 1024
 MAX_METADATA_BYTES = 8 * 1024
-_LOOK_AHEAD_BYTES = 64 * 1024
+
+
+# An unread stream holds 64 KiB at most; probing the bandwidth would let that grow.
+_FIXED_LOOK_AHEAD = ("grpc.http2.bdp_probe", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ class ServerLimits:
             ("grpc.keepalive_time_ms", _ms(self.keepalive_s)),
             *_keepalive_timeout(self.keepalive_timeout_s),
             ("grpc.http2.min_ping_interval_without_data_ms", _ms(self.min_ping_interval_s)),
-            *_memory(),
+            _FIXED_LOOK_AHEAD,
         ]
 
 
@@ -119,7 +122,7 @@ class ChannelLimits:
             ("grpc.initial_reconnect_backoff_ms", _ms(self.first_backoff_s)),
             ("grpc.max_reconnect_backoff_ms", _ms(self.longest_backoff_s)),
             ("grpc.enable_http_proxy", 0),  # an environment variable must not reroute meter data
-            *_memory(),
+            _FIXED_LOOK_AHEAD,
         ]
 
 
@@ -136,14 +139,6 @@ def _keepalive_timeout(timeout_s: float) -> Options:
     return [
         ("grpc.keepalive_timeout_ms", _ms(timeout_s)),
         ("grpc.http2.ping_timeout_ms", _ms(timeout_s)),
-    ]
-
-
-def _memory() -> Options:
-    """What one unread stream may hold: one look-ahead, which does not grow by itself."""
-    return [
-        ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", _LOOK_AHEAD_BYTES),
     ]
 
 

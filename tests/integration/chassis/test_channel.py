@@ -138,6 +138,7 @@ def test_a_proxy_of_the_environment_is_not_used(pki: Pki, monkeypatch: pytest.Mo
     assert asyncio.run(scenario()) == CABLE
 
 
+@pytest.mark.filterwarnings("ignore::grpc.experimental.ExperimentalApiWarning")
 def test_a_key_may_stay_in_a_secure_element(pki: Pki) -> None:
     files = pki.files(CABLE)
     assert files.key is not None
