@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 
@@ -83,10 +85,16 @@ class Enforcement:
         self._word = local
         self._limit_percent = loading_limit_percent
         self._changed = asyncio.Event()
+        self._worded = asyncio.Event()
+        self._ends_s = math.inf  # of the word in force, monotonic: a step of the clock is no reason
 
     async def obey(self, grant: Grant) -> None:
-        """Put the manager's word into force."""
+        """Put the manager's word into force, for as long as its lease says."""
         self._word = grant
+        self._ends_s = math.inf
+        if grant.until_s is not None:
+            self._ends_s = self._clock.monotonic() + grant.until_s - self._clock.now()
+        self._worded.set()
         await self._apply()
 
     async def fall_back(self) -> None:
@@ -140,6 +148,31 @@ class Enforcement:
                 self._changed.set()
                 await asyncio.sleep(1.0)
         await asyncio.Event().wait()
+
+    async def hold_leases(self) -> None:
+        """Let the local policy hold when a lease ends, for ever.
+
+        The session does the same; but a discharge must not go on because whoever holds the session
+        is stuck.
+        """
+        while True:
+            remaining_s = self._ends_s - self._clock.monotonic()
+            if remaining_s <= 0:
+                log.warning("lease.ended_here", version=self._word.version)
+                await self.fall_back()
+            self._worded.clear()
+            await self._word_or_end()
+
+    async def _word_or_end(self) -> None:
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._worded.wait())]
+        if self._ends_s < math.inf:
+            remaining_s = self._ends_s - self._clock.monotonic()
+            waits.append(asyncio.ensure_future(self._clock.sleep(remaining_s)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     async def _apply(self) -> None:
         loading = self._state.asset_loading

@@ -39,11 +39,7 @@ from gridcord.chassis.server import LocalSocket, Server, Service
 from gridcord.evidence import fiscal_record
 from gridcord.metering.matching import HemsCoverage, MatchPolicy, MatchRule
 from gridcord.metering.reading import ClockState, Registers
-from gridcord.metering.records import (
-    CableEvent,
-    CableEventKind,
-    JournalEntry,
-)
+from gridcord.metering.records import CableEvent, CableEventKind, JournalEntry
 from gridcord.metering.registers import PeriodEnergy, RegisterBreak
 from gridcord.session.backoff import Backoff
 from gridcord.session.cable_state import CablePolicy
@@ -156,6 +152,7 @@ class CableNode:
         restart = OnFailure.RESTART
         lifecycle.add("metering", self._metering.run, on_failure=OnFailure.STOP)
         lifecycle.add("enforcement", self._enforcement.run, on_failure=OnFailure.STOP)
+        lifecycle.add("lease", self._enforcement.hold_leases, on_failure=OnFailure.STOP)
         lifecycle.add("plug", self._plug.run, on_failure=OnFailure.STOP)
         lifecycle.add("uplink", self._uplink.run, on_failure=OnFailure.STOP)
         lifecycle.add("observer", self._observer.run, on_failure=restart)

@@ -1,7 +1,8 @@
 """The session with the manager: performs what the sans-I/O engine decides.
 
-One task takes events in order and performs their effects; one task a stream reads. Whatever fails
-on the wire ends in `Disconnected`, and the engine says when to try again.
+One task takes events in order and performs their effects, and never waits for the network: what
+is to be sent is handed to the stream. Whatever fails on the wire ends in `Disconnected`, and the
+engine says when to try again.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
 import grpc
 import structlog
 
 from cable_node.journal import AsyncJournal
+from cable_node.manager_stream import MOST_ENTRIES, Frame, ManagerStream
 from cable_node.state import Grant, NodeState
 from gridcord.api.manager.v1 import cable_session_service_pb2 as pb
 from gridcord.api.manager.v1.cable_session_service_pb2_grpc import CableSessionServiceStub
 from gridcord.chassis.clock import Clock
-from gridcord.chassis.failures import failure_of
 from gridcord.metering.reading import ClockState
 from gridcord.session import cable, effects
 from gridcord.session.cable_state import CablePolicy, CableSession
@@ -47,7 +48,7 @@ from gridcord.wire.session import (
     end_reason_from_proto,
     welcome_from_proto,
 )
-from gridcord.wire.values import WireError, position_to_proto, time_to_proto
+from gridcord.wire.values import position_to_proto, time_to_proto
 
 PROTOCOL_VERSION = 1
 
@@ -128,10 +129,9 @@ class Uplink:
         self._observed_s = observed_s
         self._session: CableSession = cable.start(durable=journal.durable, policy=policy)
         self._events: asyncio.Queue[tuple[CableInput, object]] = asyncio.Queue()
-        self._call: Any = None
-        self._stream: object = None
+        self._broken: Exception | None = None
+        self._stream: ManagerStream | None = None
         self._reconnect: asyncio.Task[None] | None = None
-        self._reader: asyncio.Task[None] | None = None
 
     def produced(self, sequence: int) -> None:
         """An entry is in the journal."""
@@ -143,22 +143,28 @@ class Uplink:
 
     def restart(self) -> None:
         """The site turned out to be another one: introduce the cable anew."""
-        if self._call is not None:
-            self._call.cancel()
+        if self._stream is not None:
+            self._stream.cut()
 
     async def run(self) -> None:
-        """Hold the session for ever."""
+        """Hold the session for ever.
+
+        Raises:
+            JournalError: An entry could not be read or noted.
+        """
         await self._identified()
         observer = asyncio.ensure_future(self._observe())
         self._reconnect_after(0.0)
         try:
             while True:
                 event, stream = await self._next()
+                if self._broken is not None:
+                    raise self._broken
                 if stream is None or stream is self._stream:
                     await self._take(event)
         finally:
             observer.cancel()
-            await self._hang_up()
+            self._hang_up()
 
     async def _next(self) -> tuple[CableInput, object]:
         deadline = cable.deadline_s(state=self._session)
@@ -186,9 +192,9 @@ class Uplink:
     async def _perform(self, effect: effects.CableEffect) -> None:
         match effect:
             case effects.SendHello():
-                await self._send(self._hello(effect))
+                self._send(partial(self._hello, effect))
             case effects.SendEntry():
-                await self._send_entry(effect)
+                self._send(partial(self._entry, effect))
             case effects.NoteAcked():
                 await self._journal.note_acked(effect.sequence)
             case effects.NoteFence():
@@ -207,7 +213,8 @@ class Uplink:
                 await self._flush(effect.reason)
             case effects.Close():
                 log.info("session.closing", reason=effect.reason.value)
-                await self._half_close()
+                if self._stream is not None:
+                    self._stream.close()
             case effects.ScheduleReconnect():
                 delay_s = random.uniform(effect.at_least_s, effect.at_most_s)
                 self._reconnect_after(delay_s)
@@ -236,44 +243,35 @@ class Uplink:
     async def _open(self, delay_s: float) -> None:
         await self._clock.sleep(delay_s)
         channel = self._connect()
-        call = CableSessionServiceStub(channel).Connect(wait_for_ready=False)
-        self._call = call
-        self._stream = call
-        self._reader = asyncio.ensure_future(self._read(channel, call))
-        self._events.put_nowait((Connected(), call))
+        stream = ManagerStream(
+            channel=channel,
+            call=CableSessionServiceStub(channel).Connect(wait_for_ready=False),
+            received=lambda response: self._received(response, stream),
+            ended=lambda error, pause_s: self._over(error, pause_s, stream),
+        )
+        self._stream = stream
+        self._events.put_nowait((Connected(), stream))
 
-    async def _read(self, channel: grpc.aio.Channel, call: Any) -> None:
-        """Turn frames into events until the stream ends; then say so, once."""
-        try:
-            while (response := await call.read()) is not grpc.aio.EOF:
-                self._received(response, call)
-            log.info("session.closed")
-        except grpc.aio.AioRpcError as error:
-            failure = failure_of(error)
-            log.info("session.lost", code=failure.code.name, reason=failure.reason)
-        except asyncio.CancelledError:
-            log.info("session.cancelled")
-        except (WireError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:
-            log.warning("session.broken", error=str(error))
-        finally:
-            self._events.put_nowait((Disconnected(), call))
-            await channel.close()
+    def _over(self, error: Exception | None, pause_s: float, stream: ManagerStream) -> None:
+        self._broken = self._broken or error
+        self._events.put_nowait((Disconnected(retry_after_s=pause_s), stream))
 
-    def _received(self, response: pb.ConnectResponse, call: Any) -> None:
+    def _received(self, response: pb.ConnectResponse, stream: ManagerStream) -> None:
         match response.WhichOneof("message"):
             case "welcome":
                 welcomed, directive = welcome_from_proto(response.welcome)
-                self._events.put_nowait((welcomed, call))
+                window = min(welcomed.window, MOST_ENTRIES)
+                self._events.put_nowait((replace(welcomed, window=window), stream))
                 if directive is not None:
-                    self._events.put_nowait((directive, call))
+                    self._events.put_nowait((directive, stream))
             case "ack":
                 acked = Acked(committed_sequence=response.ack.committed_sequence_number)
-                self._events.put_nowait((acked, call))
+                self._events.put_nowait((acked, stream))
             case "directive":
-                self._events.put_nowait((directive_from_proto(response.directive), call))
+                self._events.put_nowait((directive_from_proto(response.directive), stream))
             case "end":
                 reason = end_reason_from_proto(response.end)
-                self._events.put_nowait((EndReceived(reason=reason), call))
+                self._events.put_nowait((EndReceived(reason=reason), stream))
             case "active_proof":
                 self._actions.prove(response.active_proof)
             case "site_access":
@@ -281,29 +279,20 @@ class Uplink:
             case None:  # a newer manager said something we do not know
                 pass
 
-    async def _send(self, request: pb.ConnectRequest) -> None:
-        """Write; a stream that ended is the reader's to tell."""
-        try:
-            await self._call.write(request)
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
-            log.debug("frame.not_sent", kind=request.WhichOneof("message"))
+    def _send(self, frame: Frame) -> None:
+        if self._stream is not None:
+            self._stream.send(frame)
 
-    async def _half_close(self) -> None:
-        try:
-            await self._call.done_writing()
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
-            log.debug("stream.ended_already")
-
-    async def _send_entry(self, effect: effects.SendEntry) -> None:
+    async def _entry(self, effect: effects.SendEntry) -> pb.ConnectRequest:
         entry = await self._journal.entry(effect.sequence)
         message = pb.Entry(
             sequence_number=entry.sequence, body=entry.body, signature=entry.signature
         )
         if effect.previous_sequence != effect.sequence - 1:
             message.previous_sequence_number = effect.previous_sequence
-        await self._send(pb.ConnectRequest(entry=message))
+        return pb.ConnectRequest(entry=message)
 
-    def _hello(self, effect: effects.SendHello) -> pb.ConnectRequest:
+    async def _hello(self, effect: effects.SendHello) -> pb.ConnectRequest:
         node, facts = self._node, self._facts
         return pb.ConnectRequest(
             hello=pb.CableHello(
@@ -335,8 +324,8 @@ class Uplink:
         """Tell the node's state now and then: not a record, never queued."""
         while True:
             await self._clock.sleep(self._observed_s)
-            if self._session.phase is cable.Phase.STREAMING:
-                await self._send(pb.ConnectRequest(observed=self._observed()))
+            if self._session.phase is cable.Phase.STREAMING and self._stream is not None:
+                self._stream.observe(pb.ConnectRequest(observed=self._observed()))
 
     def _observed(self) -> pb.Observed:
         node = self._node
@@ -347,9 +336,8 @@ class Uplink:
             contactor_closed=node.contactor_closed,
         )
 
-    async def _hang_up(self) -> None:
-        for task in (self._reconnect, self._reader):
-            if task is not None:
-                task.cancel()
-        if self._call is not None:
-            self._call.cancel()
+    def _hang_up(self) -> None:
+        if self._reconnect is not None:
+            self._reconnect.cancel()
+        if self._stream is not None:
+            self._stream.cut()
