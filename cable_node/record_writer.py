@@ -1,7 +1,8 @@
 """Numbers, signs and journals entries, one after the other.
 
 An entry's number stands in what is signed, so building, signing and storing it is one step that
-nobody else's entry may come into. The entry is durable before anybody hears of it.
+nobody else's entry may come into. The session may still make the journal jump meanwhile: then the
+entry is signed anew. It is durable before anybody hears of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from cable_node.journal import AsyncJournal
+from cable_node.journal import AsyncJournal, NumberTaken
 from cable_node.ports import Signer
 from gridcord import __version__
 from gridcord.evidence import ocmf
@@ -61,25 +62,37 @@ class RecordWriter:
         Raises:
             JournalError: No room, or the disk failed; nothing was stored.
         """
+        # Whoever asked may be cancelled; what is in the journal must be told all the same.
+        return await asyncio.shield(asyncio.ensure_future(self._write(entry, now_s)))
+
+    async def _write(self, entry: JournalEntry, now_s: float) -> int:
         async with self._lock:
-            sequence = self._journal.next_sequence
-            fiscal = isinstance(entry, TransferRecord)
-            if isinstance(entry, TransferRecord):
-                entry = replace(entry, fiscal_record=self._fiscal(entry, sequence))
-            body = entry_to_bytes(entry)
-            signature = self._signer.sign(
-                signed_bytes(
-                    cable_id=self._cable_id,
-                    journal_epoch=self._journal.journal_epoch,
-                    sequence=sequence,
-                    body=body,
-                )
+            while True:
+                try:
+                    sequence = await self._append(entry, now_s)
+                except NumberTaken:  # the journal jumped while the entry was being signed
+                    continue
+                self._written(sequence)
+                return sequence
+
+    async def _append(self, entry: JournalEntry, now_s: float) -> int:
+        """Sign the entry under the number that is next now, and store it."""
+        sequence = self._journal.next_sequence
+        fiscal = isinstance(entry, TransferRecord)
+        if isinstance(entry, TransferRecord):
+            entry = replace(entry, fiscal_record=self._fiscal(entry, sequence))
+        body = entry_to_bytes(entry)
+        signature = self._signer.sign(
+            signed_bytes(
+                cable_id=self._cable_id,
+                journal_epoch=self._journal.journal_epoch,
+                sequence=sequence,
+                body=body,
             )
-            await self._journal.append(
-                sequence=sequence, body=body, signature=signature, created_s=now_s, fiscal=fiscal
-            )
-        self._written(sequence)
-        return sequence
+        )
+        return await self._journal.append(
+            sequence=sequence, body=body, signature=signature, created_s=now_s, fiscal=fiscal
+        )
 
     def _fiscal(self, record: TransferRecord, sequence: int) -> str:
         return ocmf.sign(
