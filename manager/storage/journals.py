@@ -19,6 +19,7 @@ from gridcord.session.manager import (
 )
 from gridcord.session.opening import CableCursor, Lineage
 from manager.ports import ReceivedEntry
+from manager.storage import audit
 from manager.storage.engine import insert_many, take_numbers, upsert
 from manager.storage.rows import (
     CableRow,
@@ -36,6 +37,7 @@ QUARANTINE: sa.Table = QuarantineRow.__table__  # type: ignore[attr-defined]
 
 _ENTRY_COLUMNS = [column.name for column in ENTRY.columns]
 _QUARANTINE_COLUMNS = [column.name for column in QUARANTINE.columns]
+EQUIVOCATION = "EQUIVOCATION"
 _ELSEWHERE = b""  # stands for bytes stored under the key in another period: never equal
 
 
@@ -54,7 +56,7 @@ def commit_entries(
     _insert(connection, [entry for entry, ruling in ruled if ruling.advances], now_s)
     _note_losses(connection, ruled, cursors)
     second = [entry for entry, ruling in ruled if ruling.decision is Decision.EQUIVOCATION]
-    put_in_quarantine(connection, second, reason="EQUIVOCATION", detail="", now_s=now_s)
+    _note_equivocations(connection, second, now_s)
     _move(connection, folded.cursors)
     return folded
 
@@ -140,6 +142,43 @@ def put_in_quarantine(
         for index, entry in enumerate(entries)
     ]
     insert_many(connection, QUARANTINE, _QUARANTINE_COLUMNS, rows)
+
+
+def _note_equivocations(
+    connection: Connection, entries: Sequence[ReceivedEntry], now_s: int
+) -> None:
+    """Keep each second version of an entry once, however often it is offered, and audit it."""
+    known: set[tuple[EntryKey, bytes]] = set()
+    fresh: list[ReceivedEntry] = []
+    for entry in entries:
+        key, digest = entry.offer.key, entry.offer.digest
+        if (key, digest) not in known and digest not in _second_versions(connection, key):
+            fresh.append(entry)
+        known.add((key, digest))
+    put_in_quarantine(connection, fresh, reason=EQUIVOCATION, detail="", now_s=now_s)
+    for entry in fresh:
+        key = entry.offer.key
+        audit.append(
+            connection,
+            actor=f"cable/{key.cable_id}",
+            action=EQUIVOCATION,
+            subject=f"{key.cable_id}/{key.journal_epoch:x}/{key.sequence}",
+            now_s=now_s,
+            digest=entry.offer.digest.hex(),
+        )
+
+
+def _second_versions(connection: Connection, key: EntryKey) -> set[bytes]:
+    """Digests of what was offered under a number that other bytes have."""
+    bodies = connection.execute(
+        sa.select(QUARANTINE.c.body).where(
+            QUARANTINE.c.cable_id == key.cable_id,
+            QUARANTINE.c.journal_epoch == key.journal_epoch,
+            QUARANTINE.c.sequence == key.sequence,
+            QUARANTINE.c.reason == EQUIVOCATION,
+        )
+    )
+    return {digest_of(bytes(body)) for (body,) in bodies}
 
 
 def _insert(connection: Connection, entries: Sequence[ReceivedEntry], now_s: int) -> None:

@@ -123,6 +123,7 @@ class QuarantineRow(Row, table=True):
     """An entry that is stored but must not be paid, or the second of an equivocation."""
 
     __tablename__ = "quarantine"
+    __table_args__ = (Index(None, "cable_id", "journal_epoch", "sequence"),)
     quarantine_number: int = Field(sa_column=_key())
     cable_id: str = Field(sa_column=_id())
     journal_epoch: int = Field(sa_column=_big())
