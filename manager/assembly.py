@@ -51,6 +51,7 @@ from manager.service.cables import CableSessionServicer
 from manager.service.drivers import DriverServicer
 from manager.service.fleet_tools import FleetServicer
 from manager.service.policy import POLICY
+from manager.service.reconnects import ReconnectLimit
 from manager.service.resource_link import ResourceLink
 from manager.service.resources import ResourceSessionServicer
 from manager.service.transfers import TransferServicer
@@ -183,6 +184,7 @@ class Manager:
             now=self._clock.now,
             opened=lambda _link: None,
             refused=self.audit_log.identity_refused,
+            limit=ReconnectLimit(most=session.reconnects, within_s=session.reconnects_within_s),
         )
         self._lifecycle.add("committer", committer.run, on_failure=_STOP)
         self._lifecycle.add("projector", projector.run, on_failure=_RESTART)

@@ -30,6 +30,8 @@ class SessionSettings(Section):
     most_pending_entries: int = Field(default=20_000, ge=1)
     takeovers: int = Field(default=3, ge=1)
     takeovers_within_s: float = Field(default=600.0, gt=0)
+    reconnects: int = Field(default=60, ge=1)
+    reconnects_within_s: float = Field(default=3_600.0, gt=0)  # real seconds
 
 
 class PermissionSettings(Section):

@@ -30,6 +30,7 @@ from manager.service.cable_frames import (
     introduction_from_proto,
 )
 from manager.service.cable_link import CableLink
+from manager.service.reconnects import ReconnectLimit
 from manager.usecases.commit_entries import Committer
 from manager.usecases.permit import Permits
 
@@ -53,9 +54,9 @@ class CableSessionServicer(CableSessionServiceServicer):
         permits: Decides what a cable may do.
         links: The live sessions of this process.
         now: The manager's clock.
-        draining: Set when the manager goes down.
         opened: Called with each session that was opened.
         refused: Called with (actor, reason, claimed id) when an identity is refused.
+        limit: Holds off cables that reconnect too often.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class CableSessionServicer(CableSessionServiceServicer):
         now: Callable[[], float],
         opened: Callable[[CableLink], None],
         refused: Callable[[str, str, str], Awaitable[None]],
+        limit: ReconnectLimit,
     ) -> None:
         self._journals = journals
         self._committer = committer
@@ -76,6 +78,7 @@ class CableSessionServicer(CableSessionServiceServicer):
         self._now = now
         self._opened = opened
         self._refused = refused
+        self._limit = limit
 
     async def Connect(
         self, request_iterator: AsyncIterator[pb.ConnectRequest], context: Context
@@ -113,6 +116,7 @@ class CableSessionServicer(CableSessionServiceServicer):
                     f"cable/{cable_id}", failure.reason, failure.metadata["claimed"]
                 )
             raise
+        self._limit.opened(cable_id)
         session = await self._journals.open(
             introduction, previous_alive=cable_id in self._links, now_s=int(self._now())
         )
