@@ -1,4 +1,4 @@
-"""The audit log's hash chain: a changed, dropped or reordered entry breaks it for anyone who looks."""
+"""The audit log's hash chain: whoever changes, drops or reorders an entry breaks it."""
 
 from __future__ import annotations
 

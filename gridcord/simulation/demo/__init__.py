@@ -1,0 +1,1 @@
+"""`gridcord demo`: the shipped programs as processes, simulated houses, a faster clock."""

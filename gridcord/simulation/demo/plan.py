@@ -1,0 +1,174 @@
+"""What a demonstration plays: houses, cheats, times; everything follows from a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from gridcord.simulation.house import Cheat, HouseModel
+from gridcord.simulation.vehicle import VehicleModel
+from gridcord.units import Position
+
+DOMAIN = "demo.example"
+AREA = "tokyo"
+MARKET = "demo.dayahead"
+ZONE = "Asia/Tokyo"
+PERIOD_S = 1800
+DAY_START_S = int(datetime(2026, 5, 31, 15, tzinfo=UTC).timestamp())  # 1 June, midnight in Tokyo
+FIRST_PERIOD = 32  # of that day: the afternoon, before the evening's peak
+HISTORY_DAYS = 28
+
+
+class Scenario(StrEnum):
+    """What is played."""
+
+    HONEST = "honest"  # everybody is
+    FRAUD = "fraud"  # more cheats, one of them without an energy manager
+    OUTAGE = "outage"  # the manager is killed and links are cut during the run
+    STORM = "storm"  # everything reconnects at a period boundary
+    DAY = "day"  # a few cheating houses, no faults
+
+
+class SiteMeterKind(StrEnum):
+    """What a house's smart meter speaks."""
+
+    P1 = "p1"
+    ROUTE_B = "route_b"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HousePlan:
+    """One house.
+
+    Args:
+        house: The house.
+        vehicle: The vehicle that parks there.
+        soc_percent: Its state of charge at the start.
+        meter: What its smart meter speaks.
+        has_hems: It has a home energy manager.
+        arrives: Period, from 0, in whose course the vehicle is plugged in.
+        absent: Periods [from, to) in which it is away; None for never.
+        shown: The house whose meter the cable is shown; itself when honest.
+    """
+
+    house: HouseModel
+    vehicle: VehicleModel
+    soc_percent: float
+    meter: SiteMeterKind
+    has_hems: bool
+    arrives: int
+    absent: tuple[int, int] | None
+    shown: int
+
+    @property
+    def number(self) -> int:
+        """From 0."""
+        return self.house.number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoPlan:
+    """A whole demonstration.
+
+    Args:
+        scenario: What is played.
+        houses: Who lives there.
+        periods: How many half hours, >= 3.
+        speed: Simulated seconds per real second.
+        seed: Everything random follows from it.
+    """
+
+    scenario: Scenario
+    houses: tuple[HousePlan, ...]
+    periods: int
+    speed: float
+    seed: int
+
+    @property
+    def start_s(self) -> int:
+        """First second of the first period, seconds since 1970 UTC."""
+        return DAY_START_S + FIRST_PERIOD * PERIOD_S
+
+    @property
+    def end_s(self) -> int:
+        """First second after the last period."""
+        return self.start_s + self.periods * PERIOD_S
+
+
+def site_id_of(number: int, meter: SiteMeterKind) -> str:
+    """Identity of a house's metering point, as its own smart meter tells it."""
+    if meter is SiteMeterKind.P1:
+        return f"obis:{equipment_id(number).encode().hex().upper()}"
+    return f"jp.0288:000016-{serial_number(number)}"
+
+
+def equipment_id(number: int) -> str:
+    """What a P1 meter says of itself (OBIS 96.1.1)."""
+    return f"E00430075000{number:05d}"
+
+
+def serial_number(number: int) -> str:
+    """What a route-B meter says of itself (EPC 8D)."""
+    return f"S13Y{number:08d}"
+
+
+def make_plan(
+    *, scenario: Scenario, houses: int, periods: int, speed: float, seed: int
+) -> DemoPlan:
+    """Draw a demonstration.
+
+    Args:
+        scenario: What is played.
+        houses: How many, >= 2.
+        periods: How many half hours, >= 3.
+        speed: Simulated seconds per real second, > 0.
+        seed: Everything random follows from it.
+
+    Raises:
+        ValueError: Too few houses or periods.
+    """
+    if houses < 2 or periods < 3 or speed <= 0:
+        message = "a demonstration needs 2 houses, 3 periods and a speed above 0"
+        raise ValueError(message)
+    r = random.Random(f"demo {seed}")
+    cheats = _cheats(scenario, houses)
+    plans = tuple(
+        _house(number, houses, cheats.get(number, Cheat.NONE), r) for number in range(houses)
+    )
+    return DemoPlan(scenario=scenario, houses=plans, periods=periods, speed=speed, seed=seed)
+
+
+def _cheats(scenario: Scenario, houses: int) -> dict[int, Cheat]:
+    """Which houses cheat, from the last one down; at least one stays honest."""
+    kinds = [Cheat.WRONG_PLACE, Cheat.DIVERTED, Cheat.OTHER_METER]
+    count = {
+        Scenario.HONEST: 0,
+        Scenario.FRAUD: max(1, min(len(kinds), houses // 2)),
+    }.get(scenario, 2 if houses >= 6 else 1)
+    return {houses - 1 - index: kinds[index] for index in range(min(count, houses - 1))}
+
+
+def _house(number: int, houses: int, cheat: Cheat, r: random.Random) -> HousePlan:
+    meter = SiteMeterKind.ROUTE_B if number % 4 == 1 else SiteMeterKind.P1
+    place = Position(35.6 + 0.01 * number + r.uniform(0, 0.002), 139.7 + r.uniform(0, 0.05))
+    absent_from = r.randrange(4, 9)
+    leaves = cheat is Cheat.NONE and r.random() < 0.35
+    return HousePlan(
+        house=HouseModel(
+            number=number,
+            site_id=site_id_of(number, meter),
+            registered=place,
+            load_seed=r.randrange(10_000),
+            cheat=cheat,
+            day_start_s=DAY_START_S,
+        ),
+        vehicle=VehicleModel(capacity_wh=r.choice((40_000, 60_000))),
+        soc_percent=r.uniform(55, 85),
+        meter=meter,
+        has_hems=number % 2 == 0 or cheat is Cheat.DIVERTED,
+        arrives=r.randrange(0, 2),
+        absent=(absent_from, absent_from + r.randrange(2, 4)) if leaves else None,
+        shown=(number + 1) % houses if cheat is Cheat.OTHER_METER else number,
+    )
