@@ -33,6 +33,7 @@ from gridcord.wire.readings import (
 )
 from gridcord.wire.values import (
     WireError,
+    check_text,
     period_from_proto,
     period_to_proto,
     position_from_proto,
@@ -161,9 +162,7 @@ def _transfer_from_proto(message: journal_pb2.TransferRecord) -> TransferRecord:
 
 def _check_texts(**texts: str) -> None:
     for name, text in texts.items():
-        if len(text) > 64:
-            message = f"{name}: more than 64 characters"
-            raise WireError(message)
+        check_text(text, most=64, field=name)
 
 
 def _observation_to_proto(value: SiteObservation) -> journal_pb2.SiteObservation:
@@ -207,9 +206,7 @@ def _event_from_proto(message: journal_pb2.CableEvent) -> CableEvent | None:
     kind = _EVENT.from_proto(message.kind)
     if kind is None:
         return None
-    if len(message.detail) > MAX_TEXT:
-        text = f"detail: more than {MAX_TEXT} characters"
-        raise WireError(text)
+    check_text(message.detail, most=MAX_TEXT, field="detail")
     return CableEvent(
         kind=kind,
         at_s=time_from_proto(message.event_time, field="event_time"),
@@ -243,6 +240,8 @@ def _proof_from_proto(message: journal_pb2.ActiveProofResult) -> ProofRecord:
         text = "active_proof: evidence_nats and gain must be finite"
         raise WireError(text)
     _check_texts(proof_id=message.proof_id)
+    detail = message.detail[:MAX_TEXT]
+    check_text(detail, most=MAX_TEXT, field="detail")
     return ProofRecord(
         proof_id=message.proof_id,
         site_id=message.site_id and site_id_from_proto(message.site_id),
@@ -251,5 +250,5 @@ def _proof_from_proto(message: journal_pb2.ActiveProofResult) -> ProofRecord:
         meter_power=tuple((sample.time_ms, sample.power_w) for sample in message.meter_power),
         evidence_nats=message.evidence_nats,
         gain=message.gain,
-        detail=message.detail[:MAX_TEXT],
+        detail=detail,
     )

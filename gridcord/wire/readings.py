@@ -19,6 +19,7 @@ from gridcord.metering.records import AssetLoading
 from gridcord.metering.verdict import StatedMatch
 from gridcord.wire.values import (
     WireError,
+    check_text,
     period_from_proto,
     period_to_proto,
     site_id_from_proto,
@@ -177,9 +178,8 @@ def match_from_proto(message: types_pb2.Match, *, field: str = "match") -> State
     if evidence is not None and not math.isfinite(evidence):
         text = f"{field}.evidence_nats: not finite"
         raise WireError(text)
-    if len(message.sentence) > MAX_TEXT or len(message.reason) > 64:
-        text = f"{field}: text too long"
-        raise WireError(text)
+    check_text(message.sentence, most=MAX_TEXT, field=f"{field}.sentence")
+    check_text(message.reason, most=64, field=f"{field}.reason")
     return StatedMatch(
         verdict=verdict_from_proto(message.verdict),
         reason=message.reason,
@@ -211,7 +211,8 @@ def asset_loading_from_proto(
     message: types_pb2.AssetLoading, *, field: str = "asset_loading"
 ) -> AssetLoading:
     """A loading; WireError without an asset, or for a share that is not finite."""
-    if not 0 < len(message.asset_id) <= 128 or not math.isfinite(message.loading_percent):
+    check_text(message.asset_id, most=128, field=f"{field}.asset_id")
+    if not message.asset_id or not math.isfinite(message.loading_percent):
         text = f"{field}: an asset id and a finite percentage are needed"
         raise WireError(text)
     return AssetLoading(

@@ -19,6 +19,18 @@ class WireError(ValueError):
     """A message says something that cannot be; the text names the field and what is wrong."""
 
 
+def check_text(text: str, *, most: int, field: str) -> None:
+    """Refuse a text that no database takes.
+
+    Raises:
+        WireError: More than `most` characters, or NUL, which PostgreSQL cannot store: one record
+            with it would stop all that are stored after it.
+    """
+    if len(text) > most or "\x00" in text:
+        message = f"{field}: more than {most} characters, or NUL in it"
+        raise WireError(message)
+
+
 def time_from_proto(message: Timestamp, *, field: str) -> float:
     """Seconds since 1970 UTC of a set timestamp between 2000 and 2200.
 

@@ -18,6 +18,7 @@ from gridcord.units import CableId, DriverId, VehicleId, parse_device_id
 from gridcord.wire.readings import asset_loading_from_proto, clock_state_from_proto
 from gridcord.wire.values import (
     WireError,
+    check_text,
     position_from_proto,
     site_id_from_proto,
     time_from_proto,
@@ -77,9 +78,7 @@ def _introduction(hello: pb.CableHello, cable_id: str) -> CableIntroduction:
     if not 0 < hello.journal_epoch < 2**63 or not 0 < hello.rated_power_w <= MAX_POWER_W:
         text = "journal_epoch from 1 to 2^63 - 1 and rated_power_w up to 350 kW are needed"
         raise WireError(text)
-    if len(hello.boot_id) > 64:
-        text = "boot_id: more than 64 characters"
-        raise WireError(text)
+    check_text(hello.boot_id, most=64, field="boot_id")
     return CableIntroduction(
         cable_id=CableId(cable_id),
         journal=CableHello(
