@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import pytest
@@ -54,27 +55,32 @@ class ManagerProcess:
         )
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def manager(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def running_manager(
+    folder: Path, database_url: str, **tables: dict[str, object]
 ) -> Iterator[ManagerProcess]:
-    """A manager for a module's tests, once on SQLite and once on PostgreSQL."""
-    tmp_path = tmp_path_factory.mktemp("manager")
-    sqlite = str(tmp_path / "manager.db")
-    database_url = "" if request.param == "sqlite" else request.getfixturevalue("postgres").url()
-    pki = PkiFolder(tmp_path / "pki")
+    """A manager with an authority of its own.
+
+    Args:
+        folder: Of its files.
+        database_url: Of PostgreSQL; empty for SQLite in the folder.
+        tables: Of its settings, beside those every test needs.
+    """
+    pki = PkiFolder(folder / "pki")
     pki.create(domain=DOMAIN, now_s=time.time() - 60)
     files = pki.issue(
         Principal(domain=DOMAIN, kind=Kind.MANAGER, id="main"), now_s=time.time() - 60
     )
-    database = {"url": database_url} if database_url else {"file": sqlite}
     program = Program(
         "manager",
-        tmp_path / "manager",
+        folder / "manager",
         {
             "tls": {"certificate": files.certificate, "key": files.key, "roots": files.roots},
-            "database": database,
+            "database": {"url": database_url}
+            if database_url
+            else {"file": str(folder / "manager.db")},
             "log": {"format": "json", "level": "debug"},
+            **tables,
         },
     )
     program.start()
@@ -82,6 +88,22 @@ def manager(
         yield ManagerProcess(program, pki, str(program.wait_ready()["grpc"]))
     finally:
         program.stop()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_database_url(request: pytest.FixtureRequest) -> str:
+    """A database for a module's tests: empty for SQLite, or a new one of PostgreSQL."""
+    on_postgres = request.param == "postgresql"
+    return str(request.getfixturevalue("postgres").url()) if on_postgres else ""
+
+
+@pytest.fixture(scope="module")
+def manager(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ManagerProcess]:
+    """A manager for a module's tests, once on SQLite and once on PostgreSQL."""
+    with running_manager(tmp_path_factory.mktemp("manager"), module_database_url) as process:
+        yield process
 
 
 class HandCable:
