@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeVar
 
 from utility_adapter.sources.amounts import parse_integer
 from utility_adapter.sources.defect import Defect
-from utility_adapter.sources.document import lines
+from utility_adapter.sources.document import comma_fields, lines
 from utility_adapter.sources.source import Document, Limits
 
 END = "end"
@@ -112,7 +112,7 @@ def records(document: Document, table: Table, limits: Limits) -> Iterator[Record
     """
     count, line, header, ended = 0, 1, None, False
     for line, text in lines(document, limits):
-        fields = [field.strip() for field in _fields(text, line)]
+        fields = [field.strip() for field in comma_fields(text, line)]
         if ended:
             raise Defect(line, f"a row after the closing line {END!r}")
         if header is None:
@@ -125,15 +125,6 @@ def records(document: Document, table: Table, limits: Limits) -> Iterator[Record
             yield _record(fields, header, table, line)
     if not ended:
         raise Defect(line, f"cut off: no closing line '{END},<rows>'")
-
-
-def _fields(text: str, line: int) -> list[str]:
-    if '"' not in text:
-        return text.split(",")
-    try:
-        return next(csv.reader([text], strict=True))
-    except csv.Error as error:
-        raise Defect(line, f"not CSV: {error}") from None
 
 
 def header_score(fields: Iterable[str], table: Table) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from utility_adapter.domain.readings import DataQuality, Register
 from utility_adapter.sources import quality_codes
 from utility_adapter.sources.amounts import recurring_amount
 from utility_adapter.sources.defect import Defect
-from utility_adapter.sources.document import lines
+from utility_adapter.sources.document import comma_fields, lines
 from utility_adapter.sources.period_fold import Interval
 from utility_adapter.sources.source import Document, ReadOptions
 
@@ -120,7 +119,7 @@ def _rows(document: Document, options: ReadOptions) -> Iterator[Row]:
     """All records, of which the first of a file is a 100 and the last a 900."""
     inside, line = False, 1
     for line, text in lines(document, options.limits):
-        row = Row(line, next(csv.reader([text])) if '"' in text else text.split(","))
+        row = Row(line, comma_fields(text, line))
         begins = row.get(0) == "100"
         if begins and (inside or row.get(1).upper() != "NEM12"):
             reason = "a 100 before the 900" if inside else f"no NEM12: {row.get(1)[:20]!r}"

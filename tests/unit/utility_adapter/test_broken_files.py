@@ -136,6 +136,7 @@ CASES = [
     nem(r",A(,,,2026[^\n]*\n)", r",V\g<1>400,1,49,A,,\n", "no range of intervals 1 to 48", 1),
     nem(r",A(,,,2026[^\n]*\n)", r",V\g<1>400,5,4,A,,\n", "no range of intervals", 1),
     nem(r",A(,,,2026[^\n]*\n)", r",V\g<1>400,1,48,Q9,,\n", "no quality method: 'Q9'", 1),
+    nem(r",A,,,2026", ',A,,"x,2026', "not CSV"),
     nem(r"20260515235900", "2026051523590", "no date or time: '2026051523590'"),
     # D0036
     d36(r"D0036001", "D0010002", "of no format that we read"),
