@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 from cable_node.journal_file import (
     JournalBroken,
@@ -272,7 +272,7 @@ class AsyncJournal:
         self._thread = thread
 
     @classmethod
-    async def open(cls, path: Path) -> AsyncJournal:
+    async def open(cls, path: Path) -> Self:
         """Open or make the file; raises like `Journal`."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         loop = asyncio.get_running_loop()
