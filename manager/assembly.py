@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -42,7 +43,13 @@ from manager.clients.utility import GrpcUtility
 from manager.domain.entry_check import PlausibilityPolicy
 from manager.domain.permission import Granted
 from manager.fleet import Registry
-from manager.policies import bid_rule, check_policy, permission_policy, projection_policy
+from manager.policies import (
+    adopted_terms,
+    bid_rule,
+    check_policy,
+    permission_policy,
+    projection_policy,
+)
 from manager.service.audit import AuditServicer
 from manager.service.blocks import FAILURES as BLOCK_FAILURES
 from manager.service.blocks import SiteBlockServicer
@@ -67,6 +74,7 @@ from manager.storage.proofs import SqlProofs
 from manager.storage.resources import SqlResources
 from manager.storage.schema import migrate
 from manager.storage.sessions import SqlJournals
+from manager.storage.settlement import SqlSettlement
 from manager.storage.site_blocks import SqlSiteRules
 from manager.storage.site_checks import SqlSiteChecks
 from manager.storage.transfers import SqlTransfers
@@ -82,6 +90,7 @@ from manager.usecases.place_bids import Bidder
 from manager.usecases.project import Projector
 from manager.usecases.prove_sites import ProofPolicy, Prover
 from manager.usecases.read_entries import EntryReader
+from manager.usecases.settle import Settler
 
 _MALFORMED = (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 _DEFAULT_FILE = Path("manager.db")
@@ -127,6 +136,7 @@ class Manager:
         self.demands = SqlDemands(
             database, default_area=settings.dispatch.default_area, now=self._clock.now
         )
+        self._terms = adopted_terms(database, settings, now_s=int(self._clock.now()))
         self.permits = self._make_permits()
         self.prover = self._make_prover()
 
@@ -165,11 +175,15 @@ class Manager:
         takeovers = TakeoverPolicy(most=session.takeovers, within_s=session.takeovers_within_s)
         journals = SqlJournals(self._database, takeovers)
         projector = Projector(
-            projection=SqlProjection(self._database, projection_policy(self._settings)),
+            projection=SqlProjection(
+                self._database, projection_policy(self._settings, self._terms)
+            ),
             reader=EntryReader(policy=PlausibilityPolicy()),
             now=self._clock.now,
             projected=lambda: _call_all(self._projected),
         )
+        settlement = SqlSettlement(self._database, self._terms)
+        settler = Settler(settlement=settlement, now=self._clock.now, sleep=asyncio.sleep)
         committer = Committer(
             journals=journals,
             now=self._clock.now,
@@ -188,6 +202,7 @@ class Manager:
         )
         self._lifecycle.add("committer", committer.run, on_failure=_STOP)
         self._lifecycle.add("projector", projector.run, on_failure=_RESTART)
+        self._lifecycle.add("settler", settler.run, on_failure=_RESTART)
         self._serve(
             cable_session_service_pb2,
             "CableSessionService",

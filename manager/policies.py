@@ -5,13 +5,17 @@ from __future__ import annotations
 from gridcord.metering.matching import MatchPolicy, MatchRule
 from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.tariff import Proration, Tariff, TariffBook
+from gridcord.settlement.terms import SettlementRule, Terms
 from gridcord.units import Money, Price
 from manager.domain.bid import BidRule
 from manager.domain.block_rules import DAY_S, BlockPolicy
 from manager.domain.permission import PermissionPolicy
 from manager.settings import BiddingSettings, ManagerSettings, PermissionSettings, TariffSettings
+from manager.storage.engine import Database
 from manager.storage.projection import ProjectionPolicy
 from manager.storage.site_checks import CheckPolicy
+from manager.storage.terms import adopt_terms
+from manager.terms_file import read_terms
 
 
 def permission_policy(settings: PermissionSettings) -> PermissionPolicy:
@@ -49,11 +53,36 @@ def check_policy(settings: ManagerSettings) -> CheckPolicy:
     )
 
 
-def projection_policy(settings: ManagerSettings) -> ProjectionPolicy:
+def settlement_terms(settings: ManagerSettings) -> Terms:
+    """What turns facts into money.
+
+    Raises:
+        ValueError: A price is none, or the file of terms cannot be used.
+    """
+    chosen = settings.settlement
+    rule = SettlementRule(pay_unread=chosen.pay_unread, pay_undecided=chosen.pay_undecided)
+    tariffs = tariff_book(settings.tariff)
+    if chosen.terms is None:
+        return Terms(rule=rule, tariffs=tariffs)
+    return read_terms(chosen.terms, rule=rule, default=tariffs)
+
+
+def adopted_terms(database: Database, settings: ManagerSettings, *, now_s: int) -> Terms:
+    """What the ledger goes by: what it went by before, and what settings add.
+
+    Raises:
+        ValueError: Settings cannot be used, or contradict what the ledger rests on.
+    """
+    given = settlement_terms(settings)
+    return database.write_now(
+        lambda c: adopt_terms(c, given, now_s=now_s, period_s=settings.period_s)
+    )
+
+
+def projection_policy(settings: ManagerSettings, terms: Terms) -> ProjectionPolicy:
     """What projecting needs to know."""
     return ProjectionPolicy(
-        tariffs=tariff_book(settings.tariff),
-        area=settings.dispatch.default_area,
+        terms=terms,
         sample_matched=settings.match.sample_matched,
         proof_failed=settings.permission.mismatched,
     )

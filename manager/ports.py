@@ -130,6 +130,14 @@ class Projection(Protocol):
         ...
 
 
+class Settlement(Protocol):
+    """The ledger: what follows from records, readings and verdicts in money."""
+
+    async def settle(self, *, now_s: int, limit: int) -> int:
+        """Take up to `limit` new things of each kind into account, each once; how many."""
+        ...
+
+
 class Utility(Protocol):
     """What the utility knows, and what it must know. Every call may raise `PeerUnavailable`."""
 

@@ -73,6 +73,14 @@ class TariffSettings(Section):
     charge_per_kwh: str = "12"
 
 
+class SettlementSettings(Section):
+    """`[settlement]`: the choices that a tariff does not make, and the file of other terms."""
+
+    pay_unread: bool = False
+    pay_undecided: bool = True
+    terms: FilePath | None = None
+
+
 class DispatchSettings(Section):
     """`[dispatch]`: how demand becomes setpoints."""
 
@@ -109,6 +117,7 @@ class ManagerSettings(ServerSettings):
     permission: PermissionSettings = PermissionSettings()
     match: MatchSettings = MatchSettings()
     tariff: TariffSettings = TariffSettings()
+    settlement: SettlementSettings = SettlementSettings()
     dispatch: DispatchSettings = DispatchSettings()
     bidding: BiddingSettings = BiddingSettings()
     utility: RemoteSettings | None = None

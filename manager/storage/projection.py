@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gridcord.metering.reading import ClockState, Permission, Verdict
+from gridcord.metering.reading import Permission, Verdict
 from gridcord.metering.records import (
     AssetLoading,
     CableEvent,
@@ -22,10 +22,8 @@ from gridcord.metering.records import (
     TransferRecord,
 )
 from gridcord.session.entry import EntryKey
-from gridcord.settlement.earning import period_earnings
-from gridcord.settlement.tariff import Tariff, TariffBook
-from gridcord.settlement.transfer import Transfer, TransferKey
-from gridcord.units import CableId, Period
+from gridcord.settlement.terms import Terms
+from gridcord.units import Period
 from manager.domain.logged_entry import LoggedEntry, ReadEntry
 from manager.storage import audit, notices
 from manager.storage.engine import Database, insert_many, take_numbers, upsert
@@ -40,6 +38,7 @@ from manager.storage.rows import (
     SiteRow,
     TransferRow,
 )
+from manager.storage.settlement import settle
 from manager.storage.site_blocks import ASSET, SITE_ASSET
 from manager.storage.site_readings import insert_readings
 from manager.storage.stated_matches import match_to_json
@@ -61,14 +60,12 @@ class ProjectionPolicy:
     """What projecting needs to know.
 
     Args:
-        tariffs: Of drivers.
-        area: Whose tariffs hold.
+        terms: What turns records into money.
         sample_matched: Share of matched periods that are looked at again, in [0, 1].
         proof_failed: What may still flow at a site whose meter did not show a pattern.
     """
 
-    tariffs: TariffBook[Tariff]
-    area: str
+    terms: Terms
     sample_matched: float
     proof_failed: Permission = Permission.NONE
 
@@ -95,6 +92,7 @@ class SqlProjection:
         def work(connection: Connection) -> None:
             _Batch(connection, self._policy, now_s).apply(entries)
             move_cursor(connection, FOLLOWER, str(entries[-1].entry.number))
+            settle(connection, self._policy.terms, now_s=now_s, limit=len(entries))
 
         await self._database.write(work)
 
@@ -211,37 +209,6 @@ class _Batch:
         }
         row = tuple(values[name] for name in _TRANSFER_COLUMNS)
         insert_many(self._connection, TRANSFER, _TRANSFER_COLUMNS, [row])
-        self._pay(entry.key.cable_id, record.period)
-
-    def _pay(self, cable_id: str, period: Period) -> None:
-        """Compute the earnings of all records of a cable and period anew: a pure fold."""
-        rows = self._connection.execute(
-            sa.select(TRANSFER).where(
-                TRANSFER.c.period_start == period.start_s, TRANSFER.c.cable_id == cable_id
-            )
-        ).all()
-        transfers = [transfer for row in rows if (transfer := _settled(row)).settleable]
-        tariff = self._policy.tariffs.tariff(area=self._policy.area, period=period)
-        earnings = period_earnings(transfers=transfers, tariff=tariff)
-        known = {_key(row): row for row in rows}
-        for key, earned in earnings.items():
-            amounts = {
-                "currency": earned.energy.currency,
-                "availability_micros": earned.availability.micros,
-                "energy_micros": earned.energy.micros,
-                "tariff_version": earned.tariff,
-            }
-            row = known[key]
-            if any(getattr(row, name) != value for name, value in amounts.items()):
-                self._connection.execute(
-                    TRANSFER.update()
-                    .where(TRANSFER.c.entry_number == row.entry_number)
-                    .values(
-                        **amounts,
-                        update_number=take_numbers(self._connection, "transfer_update", 1),
-                        update_s=self._now_s,
-                    )
-                )
 
     def _check_chain(self, key: EntryKey, record: TransferRecord) -> None:
         """Registers go on where the record before left them, or the gap is noted."""
@@ -358,24 +325,3 @@ def store_loading(connection: Connection, loading: AssetLoading, site_ids: Seque
 
 def _name(key: EntryKey) -> str:
     return f"{key.cable_id}/{key.journal_epoch:x}/{key.sequence}"
-
-
-def _key(row: Any) -> TransferKey:
-    return TransferKey(CableId(row.cable_id), row.journal_epoch, row.sequence)
-
-
-def _settled(row: Any) -> Transfer:
-    """What settlement needs of a row."""
-    record = TransferRecord(
-        period=Period(row.period_start, row.period_length),
-        start_s=row.start_s,
-        end_s=row.end_s,
-        site_to_vehicle_start_wh=row.site_to_vehicle_start_wh,
-        site_to_vehicle_end_wh=row.site_to_vehicle_end_wh,
-        vehicle_to_site_start_wh=row.vehicle_to_site_start_wh,
-        vehicle_to_site_end_wh=row.vehicle_to_site_end_wh,
-        site_id=row.site_id,
-        driver_id=row.driver_id,
-        clock_state=ClockState(row.clock_state),
-    )
-    return Transfer(key=_key(row), record=record)

@@ -32,6 +32,7 @@ def insert_readings(
             "step_wh": reading.step_wh,
             "quality": reading.quality.value,
             "receive_s": receive_s,
+            "settled": reading.source is not ReadingSource.UTILITY,
         }
         for reading in readings
     ]
@@ -65,10 +66,11 @@ def newest_readings(
         .order_by(READING.c.period_start, READING.c.source, READING.c.revision)
     )
     newest = {(row.period_start, row.source): row for row in connection.execute(query)}
-    return [_reading(row) for row in newest.values()]
+    return [reading_of(row) for row in newest.values()]
 
 
-def _reading(row: Any) -> SiteReading:
+def reading_of(row: Any) -> SiteReading:
+    """The reading of a row."""
     return SiteReading(
         site_id=SiteId(row.site_id),
         period=Period(row.period_start, row.period_length),

@@ -35,13 +35,19 @@ USD_FIGURE_4: dict[str, object] = {
 }
 
 
+PAY_UNREAD: dict[str, object] = {"pay_unread": True}  # the figure knows no meter that explains
+
+
 @pytest.fixture(scope="module")
 def figure_4(
-    module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    module_database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ManagerProcess]:
-    """A manager that pays as the patent's figure 4 does."""
+    """A manager that pays as the patent's figure 4 does; its ledger is its own."""
+    url = request.getfixturevalue("postgres").url() if module_database_url else ""
     folder = tmp_path_factory.mktemp("figure-4")
-    with running_manager(folder, module_database_url, tariff=USD_FIGURE_4) as process:
+    with running_manager(folder, url, tariff=USD_FIGURE_4, settlement=PAY_UNREAD) as process:
         yield process
 
 
