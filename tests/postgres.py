@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 
 def binaries() -> Path | None:
@@ -45,7 +46,7 @@ class PostgresServer:
         """SQLAlchemy's address of a new empty database."""
         name = next(self._names)
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         return f"postgresql+psycopg://gridcord@127.0.0.1:{self.port}/{name}"
 
     def stop(self) -> None:

@@ -130,7 +130,7 @@ def test_figures_5_and_6_the_other_direction_charging(import_wh: int, verdict: V
 def test_figures_5_and_6_a_site_that_exports_compares_the_net(
     import_wh: int, export_wh: int, verdict: Verdict
 ) -> None:
-    """The house uses 0.2 kWh and the vehicle gives 0.75 kWh: received alone could not fall enough."""
+    """The house uses 0.2 kWh, the vehicle gives 0.75: received alone could not fall enough."""
     _, during = judged(
         METER_ONLY,
         values(0, transferred_wh=0, import_wh=200),
