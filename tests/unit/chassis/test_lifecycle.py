@@ -314,6 +314,7 @@ def test_without_systemd_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
         ("soon", None, None),
         (None, None, None),
     ],
+    ids=["anybody", "this process", "another process", "not a number", "no watchdog"],
 )
 def test_the_watchdog_is_fed_at_half_its_time(
     monkeypatch: pytest.MonkeyPatch, usec: str | None, pid: str | None, expected: float | None
