@@ -94,6 +94,7 @@ from manager.usecases.settle import Settler
 
 _MALFORMED = (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 _DEFAULT_FILE = Path("manager.db")
+_LONGEST_BURST_S = 2.0  # real seconds that deriving waits for confirming
 _STOP, _RESTART = OnFailure.STOP, OnFailure.RESTART
 
 
@@ -181,6 +182,7 @@ class Manager:
             reader=EntryReader(policy=PlausibilityPolicy()),
             now=self._clock.now,
             projected=lambda: _call_all(self._projected),
+            calm=lambda: committer.calm(at_most_s=_LONGEST_BURST_S),
         )
         settlement = SqlSettlement(self._database, self._terms)
         settler = Settler(settlement=settlement, now=self._clock.now, sleep=asyncio.sleep)

@@ -7,6 +7,7 @@ is the next batch: under load batches grow by themselves, without a timer (group
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from manager.ports import Journals, ReceivedEntry, StoreFull, StoreUnavailable
 
 MOST_ROWS = 2_000
 MOST_PENDING = 20_000
+CALM_S = 0.05  # real seconds
 
 log = structlog.get_logger()
 
@@ -63,6 +65,9 @@ class Committer:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._commits = 0
 
     async def offer(self, entry: ReceivedEntry, session: Session) -> None:
         """Take an entry; returns when there is room, not when it is stored."""
@@ -70,6 +75,7 @@ class Committer:
             self._room.clear()
             await self._room.wait()
         self._pending.append((entry, session))
+        self._idle.clear()
         self._work.set()
 
     async def run(self) -> None:
@@ -82,6 +88,22 @@ class Committer:
                 self._work.clear()
             self._room.set()
             await self._commit(batch)
+            self._commits += 1
+            if not self._pending:
+                self._idle.set()
+
+    async def calm(self, *, at_most_s: float) -> None:
+        """Wait until a burst is over: nothing to commit for `CALM_S`, or `at_most_s` have passed.
+
+        What derives from entries waits here: it shares the writer with those still to be confirmed.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                seen = -1
+                while seen != self._commits or not self._idle.is_set():
+                    await self._idle.wait()
+                    seen = self._commits
+                    await asyncio.sleep(CALM_S)
 
     async def _commit(self, batch: list[tuple[ReceivedEntry, Session]]) -> None:
         sessions = {

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from manager.ports import Projection, StoreFull, StoreUnavailable
 from manager.usecases.read_entries import EntryReader
 
-MOST_ENTRIES = 500
+MOST_ENTRIES = 100  # of one transaction: so long may a confirmation have to wait for it
 LOOK_S = 1.0  # real seconds: entries of another process of the manager, or after a failure
 
 log = structlog.get_logger()
@@ -24,6 +24,8 @@ class Projector:
         reader: Checks and reads entries.
         now: The manager's clock, seconds since 1970 UTC.
         projected: Called after each batch.
+        calm: Returns when no burst of entries is being stored, or after a bounded time: what was
+            received is confirmed before anything is derived from it.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class Projector:
         reader: EntryReader,
         now: Callable[[], float],
         projected: Callable[[], None] = lambda: None,
+        calm: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._projection = projection
         self._reader = reader
         self._now = now
         self._projected = projected
+        self._calm = calm
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -65,6 +69,8 @@ class Projector:
         entries = await self._projection.pending(MOST_ENTRIES)
         if not entries:
             return False
+        if self._calm is not None:
+            await self._calm()
         read = await self._reader.read(entries)
         await self._projection.apply(read, now_s=int(self._now()))
         doubted = [each for each in read if each.doubt is not None]
