@@ -14,7 +14,7 @@ from cable_node.reverse_power import ReversePowerTrip
 from cable_node.state import Grant, NodeState
 from gridcord.chassis.clock import Clock
 from gridcord.metering.reading import Permission
-from gridcord.metering.records import CableEvent, CableEventKind
+from gridcord.metering.records import AssetLoading, CableEvent, CableEventKind
 
 EQUIPMENT_LIMIT = "EQUIPMENT_LIMIT"
 REVERSE_POWER = "REVERSE_POWER"
@@ -84,6 +84,7 @@ class Enforcement:
         self._local = local
         self._word = local
         self._limit_percent = loading_limit_percent
+        self._overloaded = False
         self._changed = asyncio.Event()
         self._worded = asyncio.Event()
         self._ends_s = math.inf  # of the word in force, monotonic: a step of the clock is no reason
@@ -102,11 +103,15 @@ class Enforcement:
         await self.obey(self._local)
 
     async def loading_changed(self) -> None:
-        """The loading of the equipment above the site was told."""
+        """The loading of the equipment above the site was told: act on it, and tell the manager.
+
+        It hears when the limit is crossed, and of each relief while it withholds something for it.
+        """
         loading = self._state.asset_loading
-        before = self._state.grant.reason == EQUIPMENT_LIMIT
+        before, self._overloaded = self._overloaded, self._is_overload(loading)
         await self._apply()
-        if loading is not None and (self._state.grant.reason == EQUIPMENT_LIMIT) != before:
+        awaited = self._word.reason == EQUIPMENT_LIMIT and not self._overloaded
+        if loading is not None and (self._overloaded != before or awaited):
             await self._note(
                 CableEvent(
                     kind=CableEventKind.EQUIPMENT_LIMIT_REACHED,
@@ -116,6 +121,9 @@ class Enforcement:
                     asset_loading=loading,
                 )
             )
+
+    def _is_overload(self, loading: AssetLoading | None) -> bool:
+        return loading is not None and abs(loading.loading_percent) >= self._limit_percent
 
     async def measured(self, power_w: int | None) -> None:
         """Look at a reading of the cable's meter; open on power that must not flow."""

@@ -26,7 +26,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-PROGRAMS = {"manager": "manager.__main__", "cable": "tests.system.cable_process"}
+PROGRAMS = {
+    "manager": "manager.__main__",
+    "cable_node": "cable_node.__main__",
+    "cable": "tests.system.cable_process",
+}
 _PR_SET_PDEATHSIG = 1
 
 
