@@ -105,17 +105,20 @@ class TellingJournal(AsyncJournal):
 class Counter:
     """Where the registers of a cable stand; goes on from its journal's last record."""
 
-    def __init__(self, settings: CableSettings, last: TransferRecord | None) -> None:
+    def __init__(
+        self, settings: CableSettings, last: TransferRecord | None, *, record_s: int = RECORD_S
+    ) -> None:
         self._settings = settings
+        self._record_s = record_s
         self._at_s = settings.begin_s if last is None else last.end_s
         self._taken_wh = 0 if last is None else last.site_to_vehicle_end_wh
         self._given_wh = 0 if last is None else last.vehicle_to_site_end_wh
 
     def next(self) -> TransferRecord:
-        """The next record: whole minutes one after the other, registers that join."""
+        """The next record: one right after the other, registers that join."""
         settings, start_s = self._settings, self._at_s
         taken, given = self._taken_wh, self._given_wh
-        self._at_s += RECORD_S
+        self._at_s += self._record_s
         if random.random() < 0.5:
             self._taken_wh += random.randrange(FULL_RECORD_WH)
         else:
