@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.engine import Connection
+
 from gridcord.metering.matching import MatchPolicy, MatchRule
 from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.tariff import Proration, Tariff, TariffBook
@@ -14,7 +16,7 @@ from manager.settings import BiddingSettings, ManagerSettings, PermissionSetting
 from manager.storage.engine import Database
 from manager.storage.projection import ProjectionPolicy
 from manager.storage.site_checks import CheckPolicy
-from manager.storage.terms import adopt_terms
+from manager.storage.terms import adopt_match_policy, adopt_terms
 from manager.terms_file import read_terms
 
 
@@ -73,10 +75,13 @@ def adopted_terms(database: Database, settings: ManagerSettings, *, now_s: int) 
     Raises:
         ValueError: Settings cannot be used, or contradict what the ledger rests on.
     """
-    given = settlement_terms(settings)
-    return database.write_now(
-        lambda c: adopt_terms(c, given, now_s=now_s, period_s=settings.period_s)
-    )
+    given, match = settlement_terms(settings), check_policy(settings).match
+
+    def work(connection: Connection) -> Terms:
+        adopt_match_policy(connection, match, now_s=now_s)
+        return adopt_terms(connection, given, now_s=now_s, period_s=settings.period_s)
+
+    return database.write_now(work)
 
 
 def projection_policy(settings: ManagerSettings, terms: Terms) -> ProjectionPolicy:

@@ -7,6 +7,10 @@ Exit codes of `verify`: 0 everything follows; 1 something does not (the first re
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +28,7 @@ from rich.table import Table
 
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.cli.ending import CommandError
+from gridcord.cli.tables import To, within
 from gridcord.evidence.bundle import (
     BundleSource,
     Manifest,
@@ -36,6 +41,8 @@ from gridcord.evidence.signature import Signer
 from gridcord.units import Money
 
 app = typer.Typer(help="Signed records, and what was earned and billed by them.")
+
+SOURCES = "gridcord.evidence_sources"  # entry points that open a program's records
 
 _MOST_KEY_BYTES = 64 * 1024
 
@@ -78,6 +85,49 @@ def verify_command(
         _print(report, bundle, trust)
     if not report.ok or (complete and not report.complete):
         raise typer.Exit(ExitCode.NEGATIVE)
+
+
+@app.command("export")
+def export_command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write, .zip.")],
+    database: Annotated[
+        str,
+        typer.Option(
+            "--database",
+            metavar="FILE|URL",
+            help="The manager's: SQLite file, PostgreSQL address, or its settings (.toml).",
+        ),
+    ],
+    site: Annotated[str, typer.Option(help="About this site.")] = "",
+    driver: Annotated[str, typer.Option(help="About all sites where this driver was.")] = "",
+    end: To = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write a bundle from a manager's database, and verify it before it leaves."""
+    if bool(site) == bool(driver):
+        message = "give either --site or --driver"
+        raise CommandError(message)
+    to_s = within(None, end).end_s
+    with _source()(database, site_id=site, driver_id=driver, to_s=to_s) as source:
+        try:
+            manifest = export_bundle(source, output, created_s=int(time.time()))
+        except OSError as failure:
+            message = f"{output} cannot be written: {failure.strerror}"
+            raise CommandError(message) from failure
+    if as_json:
+        lines = {each.name: each.lines for each in manifest.members}
+        typer.echo(json.dumps({"root": manifest.root, "lines": lines}, indent=1))
+    else:
+        typer.echo(f"{output} verifies; root {manifest.root}")
+
+
+def _source() -> Callable[..., AbstractContextManager[BundleSource]]:
+    """How to open what a program keeps; programs bring it, this library knows none."""
+    for entry in entry_points(group=SOURCES):
+        source: Callable[..., AbstractContextManager[BundleSource]] = entry.load()
+        return source
+    message = "no program that keeps records is installed here"
+    raise CommandError(message)
 
 
 def export_bundle(

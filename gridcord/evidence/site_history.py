@@ -15,7 +15,9 @@ from gridcord.metering.matching import (
     SitePeriod,
     sum_of_cables,
 )
+from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
 from gridcord.settlement.facts import Gathering
+from gridcord.settlement.transfer import Transfer
 from gridcord.units import Period
 
 
@@ -37,34 +39,56 @@ class SiteHistory:
 def site_periods(gathered: Mapping[Period, Gathering]) -> tuple[SitePeriod, ...]:
     """What a matcher takes in, from the facts of each period of one site.
 
-    A session runs from the first period with a cable to the one with a final record, or to the
-    last before a period without any; sessions are numbered from 1 within the history.
+    Every period from the first to the last, also those of which nothing is known. A session is a
+    run of periods with a cable; sessions are numbered from 1 within the history. The sum of the
+    cables is not known where one of them lacks its time or a measured value.
     """
+    if not gathered:
+        return ()
     periods, session, plugged = [], 0, False
-    for period in sorted(gathered):
-        facts = gathered[period]
-        if facts.settleable and not plugged:
-            session += 1
-        plugged = bool(facts.settleable)
-        reading = facts.reading
-        periods.append(
-            SitePeriod(
-                period=period,
-                transferred_wh=sum_of_cables(
-                    each.record.transferred_wh for each in facts.settleable
-                ),
-                import_wh=None if reading is None else reading.import_wh,
-                export_wh=None if reading is None else reading.export_wh,
-                consumption_wh=None if reading is None else reading.consumption_wh,
-                session=session if plugged else None,
-            )
-        )
-        plugged = plugged and not any(each.record.final for each in facts.settleable)
+    period, last = min(gathered), max(gathered)
+    while period <= last:
+        facts = gathered.get(period, _NOTHING)
+        session += bool(facts.transfers) and not plugged
+        plugged = bool(facts.transfers)
+        periods.append(_site_period(period, facts, session if plugged else None))
+        period = period.next()
     return tuple(periods)
+
+
+def _site_period(period: Period, facts: Gathering, session: int | None) -> SitePeriod:
+    meter = _newest(facts, ReadingSource.UTILITY) or _newest(facts, ReadingSource.SMART_METER)
+    hems = _newest(facts, ReadingSource.HEMS)
+    return SitePeriod(
+        period=period,
+        transferred_wh=sum_of_cables(
+            each.record.transferred_wh if _usable(each) else None for each in facts.transfers
+        ),
+        import_wh=None if meter is None else meter.import_wh,
+        export_wh=None if meter is None else meter.export_wh,
+        consumption_wh=None if hems is None else hems.consumption_wh,
+        session=session,
+    )
+
+
+def _newest(facts: Gathering, source: ReadingSource) -> SiteReading | None:
+    """The highest revision of a source; of a meter only where it measured the whole period."""
+    of_source = [each for each in facts.readings if each.source is source]
+    newest = max(of_source, key=lambda each: (each.revision, str(each)), default=None)
+    if newest is None or source is ReadingSource.HEMS:
+        return newest
+    whole = newest.quality is not ReadingQuality.PARTIAL and newest.import_wh is not None
+    return newest if whole else None
+
+
+def _usable(transfer: Transfer) -> bool:
+    return transfer.settleable and transfer.record.quality is not ReadingQuality.ESTIMATED
 
 
 def matches(history: SiteHistory, policy: MatchPolicy) -> Iterable[Match]:
     """What the matcher finds after each period of a history.
+
+    What comes before the first session is learnt from, unless a state is given that has.
 
     Raises:
         ValueError: The state before it is none of this version, or periods are out of order.
@@ -72,6 +96,13 @@ def matches(history: SiteHistory, policy: MatchPolicy) -> Iterable[Match]:
     matcher: Matcher = open_matcher(site=history.metered, policy=policy)
     if history.matcher:
         matcher = matcher_state.from_plain(json.loads(history.matcher))
+    learning = not history.matcher
     for period in history.periods:
-        matcher, match = observe(matcher=matcher, observation=period, policy=policy)
+        learning = learning and period.session is None
+        matcher, match = observe(
+            matcher=matcher, observation=period, policy=policy, learning=learning
+        )
         yield match
+
+
+_NOTHING = Gathering()

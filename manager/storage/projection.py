@@ -40,7 +40,7 @@ from manager.storage.rows import (
 )
 from manager.storage.settlement import settle
 from manager.storage.site_blocks import ASSET, SITE_ASSET
-from manager.storage.site_readings import insert_readings
+from manager.storage.site_readings import insert_readings, judge_anew
 from manager.storage.stated_matches import match_to_json
 
 CABLE: sa.Table = CableRow.__table__  # type: ignore[attr-defined]
@@ -173,6 +173,7 @@ class _Batch:
         self._check_chain(entry.key, record)
         if record.site_id:
             self._know_site(record.site_id)
+            judge_anew(self._connection, record.site_id, start_s=record.period.start_s)
         number = take_numbers(self._connection, "transfer_update", 1)
         position = record.position
         values: dict[str, Any] = {

@@ -293,11 +293,12 @@ class _Check:
             )
 
     def _state(self, period: Period, match: StatedMatch) -> None:
-        """Put the conclusion to the transfers of a period."""
+        """Put the conclusion to the transfers of a period that were told another."""
         rows = self._connection.execute(
             sa.select(TRANSFER.c.entry_number).where(
                 TRANSFER.c.site_id == self._site.site_id,
                 TRANSFER.c.period_start == period.start_s,
+                TRANSFER.c.manager_match.is_distinct_from(match_to_json(match)),
             )
         ).all()
         for row in rows:

@@ -10,15 +10,19 @@ from sqlalchemy.engine import Connection
 
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
 from gridcord.units import Period, SiteId
-from manager.storage.rows import SiteReadingRow
+from manager.storage.rows import SiteReadingRow, SiteRow
 
 READING: sa.Table = SiteReadingRow.__table__  # type: ignore[attr-defined]
+SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 
 
 def insert_readings(
     connection: Connection, readings: Iterable[SiteReading], *, receive_s: int
 ) -> None:
-    """Add facts; one that is known already (same revision of the same source) changes nothing."""
+    """Add facts; one that is known already (same revision of the same source) changes nothing.
+
+    A site whose past they change is judged anew.
+    """
     rows = [
         {
             "site_id": reading.site_id,
@@ -43,7 +47,22 @@ def insert_readings(
         from sqlalchemy.dialects.sqlite import insert
     else:
         from sqlalchemy.dialects.postgresql import insert
-    connection.execute(insert(READING).on_conflict_do_nothing(), rows)
+    statement = insert(READING).on_conflict_do_nothing()
+    added = connection.execute(
+        statement.returning(READING.c.site_id, READING.c.period_start), rows
+    ).all()
+    for site_id in {row.site_id for row in added}:
+        first_s = min(row.period_start for row in added if row.site_id == site_id)
+        judge_anew(connection, site_id, start_s=first_s)
+
+
+def judge_anew(connection: Connection, site_id: str, *, start_s: int) -> None:
+    """Forget the matcher's state of a site whose past has changed: all facts are still there."""
+    connection.execute(
+        SITE.update()
+        .where(SITE.c.site_id == site_id, SITE.c.matched_period >= start_s)
+        .values(matcher_state=None, matched_period=None)
+    )
 
 
 def newest_readings(

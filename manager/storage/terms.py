@@ -11,14 +11,18 @@ from sqlalchemy.engine import Connection
 
 from gridcord.chassis.settings import SettingsError
 from gridcord.evidence import plain
+from gridcord.metering.matching import MatchPolicy
 from gridcord.settlement.consent import Consent
 from gridcord.settlement.tariff import SiteTariff, Tariff, TariffBook
 from gridcord.settlement.terms import SettlementRule, SiteTerms, Terms
 from manager.storage.engine import upsert
 from manager.storage.ledger_rows import TermRow
+from manager.storage.rows import SiteRow
 
 TERM: sa.Table = TermRow.__table__  # type: ignore[attr-defined]
+SITE_ROW: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 
+MATCH = "MATCH"
 RULE, TARIFF, SITE_TARIFF, SITE, CONSENT = "RULE", "TARIFF", "SITE_TARIFF", "SITE", "CONSENT"
 
 Value = TypeVar("Value")
@@ -72,6 +76,19 @@ def adopt_terms(connection: Connection, given: Terms, *, now_s: int, period_s: i
     terms = stored_terms(connection)
     assert terms is not None
     return terms
+
+
+def adopt_match_policy(connection: Connection, policy: MatchPolicy, *, now_s: int) -> None:
+    """Keep how verdicts are reached; every site is judged anew when that has changed."""
+    if stored_match_policy(connection) == policy:
+        return
+    upsert(connection, TERM, [_row(MATCH, "policy", policy, now_s)])
+    connection.execute(SITE_ROW.update().values(matcher_state=None, matched_period=None))
+
+
+def stored_match_policy(connection: Connection) -> MatchPolicy | None:
+    """How verdicts are reached; None before the first start."""
+    return next(_stored(connection, MATCH, MatchPolicy), None)
 
 
 def _version(tariff: Tariff, known: tuple[Tariff, ...], *, from_s: int) -> Tariff:

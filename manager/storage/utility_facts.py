@@ -10,7 +10,7 @@ from gridcord.metering.reading import SiteReading
 from gridcord.metering.records import AssetLoading
 from manager.storage.engine import Database
 from manager.storage.followers import cursor_of, move_cursor
-from manager.storage.projection import SITE, store_loading
+from manager.storage.projection import store_loading
 from manager.storage.site_readings import insert_readings
 
 READINGS = "utility.readings"
@@ -36,8 +36,6 @@ class SqlUtilityFacts:
 
         def work(connection: Connection) -> None:
             insert_readings(connection, [reading], receive_s=now_s)
-            if reading.revision > 0:
-                _judge_anew(connection, reading)
             move_cursor(connection, READINGS, cursor)
 
         await self._database.write(work)
@@ -52,12 +50,3 @@ class SqlUtilityFacts:
             move_cursor(connection, LOADINGS, cursor)
 
         await self._database.write(work)
-
-
-def _judge_anew(connection: Connection, reading: SiteReading) -> None:
-    """Forget the matcher's state of a site whose past has changed: all facts are still there."""
-    connection.execute(
-        SITE.update()
-        .where(SITE.c.site_id == reading.site_id, SITE.c.matched_period >= reading.period.start_s)
-        .values(matcher_state=None, matched_period=None)
-    )

@@ -34,18 +34,18 @@ def half_hour(
 def test_sessions_are_told_apart() -> None:
     gathered = dict(
         [
-            half_hour(5),
+            half_hour(6),
             half_hour(0),
             half_hour(1, -700),
             half_hour(2, 0, final=True),
-            half_hour(3, 500),
-            half_hour(4, -100, 250),
+            half_hour(4, 500),  # of period 3 nothing is known
+            half_hour(5, -100, 250),
         ]
     )
     periods = site_periods(gathered)
-    assert [each.period for each in periods] == [PERIOD.next(place) for place in range(6)]
-    assert [each.session for each in periods] == [None, 1, 1, 2, 2, None]
-    assert [each.transferred_wh for each in periods] == [0, -700, 0, 500, 150, 0]
+    assert [each.period for each in periods] == [PERIOD.next(place) for place in range(7)]
+    assert [each.session for each in periods] == [None, 1, 1, None, 2, 2, None]
+    assert [each.transferred_wh for each in periods] == [0, -700, 0, 0, 500, 150, 0]
 
 
 def test_a_missing_reading_is_a_gap() -> None:
