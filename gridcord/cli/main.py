@@ -71,7 +71,8 @@ class Mount(TyperGroup):
         """A stand-in that knows its summary, for lists and suggestions."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        summary = COMMANDS[cmd_name].summary if cmd_name in COMMANDS else _others()[cmd_name].value
+        ours = COMMANDS.get(cmd_name)
+        summary = _said_of_itself(cmd_name) if ours is None else ours.summary
         return TyperCommand(name=cmd_name, help=summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -163,6 +164,15 @@ def _load(name: str) -> Any:
     command.name = name
     command.params = [each for each in command.params if each.name not in _COMPLETION]
     return command
+
+
+def _said_of_itself(name: str) -> str:
+    """The summary of a command that another package brings."""
+    entry = _others()[name]
+    try:
+        return str(entry.load().info.help or entry.value)
+    except ImportError:
+        return entry.value
 
 
 def _present(command: Mounted) -> bool:
