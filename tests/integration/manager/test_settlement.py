@@ -75,9 +75,15 @@ def half_hour(number: int) -> Period:
     return NOON.next(number)
 
 
-def reading(cable: RecordingCable, period: Period, import_wh: int, **more: Any) -> SiteReading:
-    values = {"source": ReadingSource.SMART_METER, "export_wh": 0} | more
-    return SiteReading(site_id=cable.site_id, period=period, import_wh=import_wh, **values)
+def reading(
+    cable: RecordingCable,
+    period: Period,
+    import_wh: int,
+    source: ReadingSource = ReadingSource.SMART_METER,
+) -> SiteReading:
+    return SiteReading(
+        site_id=cable.site_id, period=period, source=source, import_wh=import_wh, export_wh=0
+    )
 
 
 def observation(cable: RecordingCable, period: Period, import_wh: int) -> SiteObservation:
