@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,70 +92,94 @@ class LedgerWriter:
         self._known_s = max(now_s, connection.execute(last).scalar() or 0)
         self.states: dict[Subject, SubjectState] = {}
 
-    def add(self, facts: Iterable[NewFact]) -> None:
+    def add(self, facts: Sequence[NewFact]) -> None:
         """Append facts in their order; those of one journal entry share a number.
 
         Raises:
             NoTariff: No driver's tariff holds.
         """
+        if not facts:
+            return
+        places = _places(facts)
+        first = take_numbers(self._connection, "ledger_fact", places[-1][0] + 1)
+        about = {subject for new in facts for subject in subjects(new.fact)}
+        self.states |= states_of(self._connection, about - self.states.keys())
         rows: list[tuple[Any, ...]] = []
-        before: int | None = None
-        for new in facts:
-            if new.entry_number is None or new.entry_number != before:
-                number, part = take_numbers(self._connection, "ledger_fact", 1), 0
-            else:
-                part += 1
-            before = new.entry_number
-            rows.append((number, part, *_fact_values(new, self._known_s)))
+        entries: list[tuple[Entry, int]] = []
+        for new, (place, part) in zip(facts, places, strict=True):
+            rows.append((first + place, part, *_fact_values(new, self._known_s)))
             for subject in subjects(new.fact):
-                self._learn(subject, new.fact, number)
+                entries += [(each, first + place) for each in self._learn(subject, new.fact)]
         insert_many(self._connection, FACT, [column.name for column in FACT.columns], rows)
+        self._append(entries)
 
-    def _learn(self, subject: Subject, fact: Fact, number: int) -> None:
-        state = self.states.get(subject) or state_of(self._connection, subject)
+    def _learn(self, subject: Subject, fact: Fact) -> tuple[Entry, ...]:
         self.states[subject], entries = learn(
-            state=state, subject=subject, fact=fact, known_s=self._known_s, terms=self._terms
+            state=self.states[subject],
+            subject=subject,
+            fact=fact,
+            known_s=self._known_s,
+            terms=self._terms,
         )
-        for entry in entries:
-            self._append(entry, number)
+        return entries
 
-    def _append(self, entry: Entry, fact_number: int) -> None:
-        number = take_numbers(self._connection, "ledger_entry", 1)
-        self._connection.execute(
-            LEDGER.insert().values(
-                ledger_number=number,
-                subject=str(entry.subject),
-                serial=entry.serial,
-                period_start=_start_s(entry.subject),
-                known_s=entry.known_s,
-                rule=entry.rule,
-                sources=json.dumps(entry.sources),
-                reverses=entry.reverses,
-                fact_number=fact_number,
-            )
-        )
-        columns = [column.name for column in POSTING.columns]
-        lines = [
-            (number, line, str(each.account), each.purpose.value, *_money(each.amount))
-            for line, each in enumerate(entry.postings, 1)
-        ]
-        insert_many(self._connection, POSTING, columns, lines)
+    def _append(self, entries: Sequence[tuple[Entry, int]]) -> None:
+        if not entries:
+            return
+        first = take_numbers(self._connection, "ledger_entry", len(entries))
+        rows, lines = [], []
+        for number, (entry, fact_number) in enumerate(entries, first):
+            rows.append((number, *_entry_values(entry), fact_number))
+            lines += [
+                (number, line, str(each.account), each.purpose.value, *_money(each.amount))
+                for line, each in enumerate(entry.postings, 1)
+            ]
+        insert_many(self._connection, LEDGER, [column.name for column in LEDGER.columns], rows)
+        insert_many(self._connection, POSTING, [column.name for column in POSTING.columns], lines)
 
 
-def state_of(connection: Connection, subject: Subject) -> SubjectState:
-    """Where a subject stands: all its facts, and its entry in force."""
-    gathered = Gathering()
-    for each in facts_of(connection, *_of_subject(subject)):
+def _places(facts: Sequence[NewFact]) -> list[tuple[int, int]]:
+    """Number from 0 and part of each fact: those of one journal entry share a number."""
+    places: list[tuple[int, int]] = []
+    before: int | None = None
+    for new in facts:
+        same = new.entry_number is not None and new.entry_number == before
+        if same:
+            places.append((places[-1][0], places[-1][1] + 1))
+        else:
+            places.append((places[-1][0] + 1 if places else 0, 0))
+        before = new.entry_number
+    return places
+
+
+def states_of(connection: Connection, about: Collection[Subject]) -> dict[Subject, SubjectState]:
+    """Where subjects stand: all their facts, and their entries in force."""
+    gathered = {subject: Gathering() for subject in about}
+    if not about:
+        return {}
+    for each in facts_of(connection, _of_subjects(about)):
         fact = each.known.fact
-        if subject in subjects(fact):
-            gathered = gathered.gathered(fact)
-    query = sa.select(LEDGER).where(LEDGER.c.subject == str(subject))
-    row = connection.execute(query.order_by(LEDGER.c.serial.desc()).limit(1)).first()
-    if row is None:
-        return SubjectState(facts=gathered)
-    stands = row.reverses is None
-    standing = _entry(connection, subject, row) if stands else None
-    return SubjectState(facts=gathered, standing=standing, serial=row.serial)
+        for subject in subjects(fact):
+            if subject in gathered:
+                gathered[subject] = gathered[subject].gathered(fact)
+    last = _last_entries(connection, about)
+    return {
+        subject: _state(connection, subject, facts, last.get(str(subject)))
+        for subject, facts in gathered.items()
+    }
+
+
+def _last_entries(connection: Connection, about: Collection[Subject]) -> dict[str, Any]:
+    names = [str(subject) for subject in about]
+    query = sa.select(LEDGER).where(LEDGER.c.subject.in_(names)).order_by(LEDGER.c.serial)
+    return {row.subject: row for row in connection.execute(query)}
+
+
+def _state(connection: Connection, subject: Subject, facts: Gathering, last: Any) -> SubjectState:
+    if last is None:
+        return SubjectState(facts=facts)
+    standing = _entry(connection, subject, last) if last.reverses is None else None
+    return SubjectState(facts=facts, standing=standing, serial=last.serial)
 
 
 def facts_of(connection: Connection, *conditions: Any) -> Iterator[StoredFact]:
@@ -233,15 +257,26 @@ def _entry(connection: Connection, subject: Subject, row: Any) -> Entry:
     )
 
 
-def _of_subject(subject: Subject) -> tuple[Any, ...]:
-    match subject:
-        case CableSubject(cable_id, period):
-            return FACT.c.cable_id == cable_id, FACT.c.period_start == period.start_s
-        case SiteSubject(site_id, period):
-            return FACT.c.site_id == site_id, FACT.c.period_start == period.start_s
-        case _:
-            message = f"the ledger keeps no facts about {subject}"
-            raise ValueError(message)
+def _of_subjects(about: Collection[Subject]) -> Any:
+    """Facts of these subjects are among those that this selects."""
+    cables = {subject.cable_id for subject in about if isinstance(subject, CableSubject)}
+    sites = {subject.site_id for subject in about if isinstance(subject, SiteSubject)}
+    starts = {_start_s(subject) for subject in about}
+    return FACT.c.period_start.in_(starts) & (
+        FACT.c.cable_id.in_(cables) | FACT.c.site_id.in_(sites)
+    )
+
+
+def _entry_values(entry: Entry) -> tuple[Any, ...]:
+    return (
+        str(entry.subject),
+        entry.serial,
+        _start_s(entry.subject),
+        entry.known_s,
+        entry.rule,
+        json.dumps(entry.sources),
+        entry.reverses,
+    )
 
 
 def _fact_values(new: NewFact, known_s: int) -> tuple[Any, ...]:
