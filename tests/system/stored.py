@@ -10,10 +10,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cable_node.journal import Journal
-from gridcord.metering.records import TransferRecord
+from gridcord.evidence.derivation import Derivation, gathered
+from gridcord.metering.records import SiteObservation, TransferRecord
 from gridcord.session.entry import digest_of
-from gridcord.settlement.earning import period_earnings
-from gridcord.settlement.tariff import Tariff
+from gridcord.settlement.ledger import KnownFact
+from gridcord.settlement.terms import Terms
 from gridcord.settlement.transfer import Transfer, TransferKey
 from gridcord.units import CableId, Period
 from gridcord.wire.journal import entry_from_bytes
@@ -21,6 +22,7 @@ from manager.policies import tariff_book
 from manager.settings import TariffSettings
 from tests.system.rows import (
     CableHistory,
+    LedgerLine,
     LostEntries,
     RegisterSpan,
     StoredCursor,
@@ -43,6 +45,7 @@ class Stored:
         projected: Number of the last entry that was projected.
         gaps: (cable, number) where registers do not join.
         doubted: Reasons of what is in quarantine.
+        ledger: Every line of every booking.
     """
 
     entries: list[StoredEntry]
@@ -52,6 +55,7 @@ class Stored:
     projected: int
     gaps: list[tuple[str, int]]
     doubted: list[str]
+    ledger: list[LedgerLine]
 
 
 def read_cursors(url: str) -> list[StoredCursor]:
@@ -105,6 +109,7 @@ def read_store(url: str, brought_by: Mapping[int, str]) -> Stored:
                 for row in connection.exec_driver_sql("SELECT cable_id, sequence FROM register_gap")
             ],
             doubted=[row[0] for row in connection.exec_driver_sql("SELECT reason FROM quarantine")],
+            ledger=_ledger(connection),
         )
 
 
@@ -133,6 +138,23 @@ def _transfers(connection: sa.Connection) -> dict[Key, Earned]:
     return {(r[0], r[1], r[2]): (r[3], r[4], r[5], r[6]) for r in rows}
 
 
+def _ledger(connection: sa.Connection) -> list[LedgerLine]:
+    rows = connection.exec_driver_sql(
+        "SELECT ledger_number, line, account, currency, micros FROM ledger_posting"
+        " ORDER BY ledger_number, line"
+    )
+    return [
+        LedgerLine(
+            line_id=number,
+            transaction_id=str(row[0]),
+            account=row[2],
+            currency=row[3],
+            amount_micros=row[4],
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
 def _projected(connection: sa.Connection) -> int:
     found = connection.exec_driver_sql("SELECT cursor FROM follower WHERE name = 'projection'")
     return int(found.scalar() or 0)
@@ -140,24 +162,27 @@ def _projected(connection: sa.Connection) -> int:
 
 def fold(entries: Iterable[StoredEntry]) -> dict[Key, Earned]:
     """What the derived table must say, from the entries alone."""
-    tariffs, table = tariff_book(TariffSettings()), {}
-    by_period: dict[tuple[str, Period], list[Transfer]] = defaultdict(list)
+    facts: list[KnownFact] = []
+    moved: dict[str, Transfer] = {}
     for entry in entries:
         content = entry_from_bytes(entry.body)
         if isinstance(content, TransferRecord):
             key = TransferKey(CableId(entry.cable_id), entry.journal_epoch, entry.sequence)
-            by_period[entry.cable_id, content.period].append(Transfer(key=key, record=content))
-    for (_, period), transfers in by_period.items():
-        tariff: Tariff = tariffs.tariff(area="3", period=period)
-        earnings = period_earnings(transfers=transfers, tariff=tariff)
-        for transfer in transfers:
-            record, earned = transfer.record, earnings[transfer.key]
-            table[_key(transfer.key)] = (
-                record.site_to_vehicle_wh,
-                record.vehicle_to_site_wh,
-                earned.availability.micros,
-                earned.energy.micros,
-            )
+            moved[str(key)] = Transfer(key=key, record=content)
+            facts.append(KnownFact(fact=moved[str(key)], known_s=0))
+        elif isinstance(content, SiteObservation):
+            facts += [KnownFact(fact=reading, known_s=0) for reading in content.readings]
+    terms = Terms(tariffs=tariff_book(TariffSettings()))
+    derivation = Derivation(facts=tuple(facts), known=gathered(facts), terms=terms)
+    table: dict[Key, Earned] = {}
+    for line in derivation.earnings():
+        transfer = moved[line.record]
+        table[_key(transfer.key)] = (
+            transfer.record.site_to_vehicle_wh,
+            transfer.record.vehicle_to_site_wh,
+            line.availability_micros,
+            line.energy_micros,
+        )
     return table
 
 
