@@ -201,6 +201,7 @@ class Trial:
         brought_by = {history.journal_epoch: history.cable_id for history in histories}
         store = read_store(self.url, brought_by)
         derived = fold(store.entries)
+        assert store.ledger or not store.transfers, "nothing is booked of what was transferred"
         return [
             *self.tally.violations,
             *invariants.i1_acked_is_committed(histories, store.cursors),
@@ -213,6 +214,7 @@ class Trial:
             *invariants.i9_one_availability_payment(
                 availability_payments(store.entries, store.transfers)
             ),
+            *invariants.i10_ledger_balances_and_only_grows(store.ledger),
             *invariants.i12_fences_only_rise(histories, store.entries),
             *invariants.i14_everything_arrived(histories, store.entries),
         ]
