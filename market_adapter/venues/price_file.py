@@ -20,9 +20,8 @@ from typing import Any
 from uuid import UUID
 
 from gridcord.chassis.clock import Clock
-from gridcord.protocols.jepx.fields import price_micros_per_kwh
+from gridcord.protocols.jepx_csv import decoded, parse_spot
 from gridcord.simulation.exchange import auction, background
-from gridcord.simulation.exchange.published import read_published_prices
 from gridcord.units import Period, Price
 from market_adapter.domain.bids import Bid, BidRefused, RefusalReason, Side, check_gate
 from market_adapter.domain.contracts import AreaPrice, Contract, Outcome
@@ -38,20 +37,17 @@ def read_price_file(path: Path, *, profile: MarketProfile) -> Prices:
 
     Args:
         path: The file (`spot_summary_YYYY.csv`).
-        profile: Whose area codes and calendar are JEPX's.
+        profile: Whose area ids and calendar are those of JEPX.
 
     Raises:
-        PublishedFileError: It is no such file.
+        JepxCsvError: It is no such file.
         OSError: It cannot be read.
     """
-    table = read_published_prices(path.read_bytes()).table
-    area_of = {code: area_id for area_id, code in profile.areas.items()}
     return {
-        (area_of[code], profile.calendar.period(day, number)): Price(
-            profile.currency, price_micros_per_kwh(price)
-        )
-        for (code, day, number), price in table.items()
-        if code in area_of
+        (area, profile.calendar.period(row.day, row.number)): Price(profile.currency, micros)
+        for row in parse_spot(decoded(path.read_bytes()))
+        for area, micros in row.price_micros_per_kwh.items()
+        if area in profile.areas
     }
 
 

@@ -16,11 +16,11 @@ from gridcord.chassis.sections import ClockSettings, ListenSettings, LogSettings
 from gridcord.chassis.settings import FilePath, ProgramSettings, Section, SettingsError
 from gridcord.chassis.supervisor import write_ready_file
 from gridcord.protocols.jepx.fields import AREA_CODES
+from gridcord.protocols.jepx_csv import JepxCsvError, decoded, parse_spot
 from gridcord.simulation.exchange import tls
 from gridcord.simulation.exchange.background import Depth
 from gridcord.simulation.exchange.faults import Fault, FaultPlan
-from gridcord.simulation.exchange.prices import PriceSeries, SyntheticPrices
-from gridcord.simulation.exchange.published import PublishedFileError, read_published_prices
+from gridcord.simulation.exchange.prices import PriceSeries, SyntheticPrices, TablePrices
 from gridcord.simulation.exchange.rules import Exchange
 from gridcord.simulation.exchange.server import ExchangeServer, Timing
 from gridcord.simulation.exchange.state import State
@@ -48,17 +48,17 @@ class MarketSettings(Section):
         return areas
 
     def series(self) -> PriceSeries:
-        """The published file's prices, or synthetic ones.
+        """The public table's prices, or synthetic ones.
 
         Raises:
             OSError: The file cannot be read.
-            SettingsError: It is not the exchange's price file.
+            SettingsError: It is not the exchange's public table.
         """
         if self.prices is None:
             return SyntheticPrices(seed=self.seed)
         try:
-            return read_published_prices(self.prices.read_bytes())
-        except PublishedFileError as error:
+            return TablePrices.of_rows(parse_spot(decoded(self.prices.read_bytes())))
+        except JepxCsvError as error:
             message = f"{self.prices}: {error}"
             raise SettingsError(message) from error
 

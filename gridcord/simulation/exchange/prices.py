@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
-from gridcord.protocols.jepx.fields import AREA_CODES, PRICE_STEP_JPY_PER_MWH
+from gridcord.protocols.jepx.fields import (
+    AREA_CODES,
+    MICROS_PER_KWH_OF_JPY_PER_MWH,
+    PRICE_STEP_JPY_PER_MWH,
+)
+from gridcord.protocols.jepx_csv import SpotRow
 
 FLOOR_JPY_PER_MWH = 10
 
@@ -91,6 +96,18 @@ class TablePrices:
     def price_jpy_per_mwh(self, *, area_cd: str, day: date, number: int) -> int | None:
         """Price of a half hour."""
         return self.table.get((area_cd, day, number))
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[SpotRow]) -> TablePrices:
+        """The areas' prices of the exchange's public table."""
+        return cls(
+            table={
+                (AREA_CODES[area], row.day, row.number): micros // MICROS_PER_KWH_OF_JPY_PER_MWH
+                for row in rows
+                for area, micros in row.price_micros_per_kwh.items()
+                if area in AREA_CODES
+            }
+        )
 
 
 def _season(day: date) -> float:
