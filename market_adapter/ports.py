@@ -119,6 +119,10 @@ class SignalFeed(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Give back what the feed holds."""
+        ...
+
 
 class BidStore(Protocol):
     """Where bids and what became of them are kept. Every call is durable when it returns."""

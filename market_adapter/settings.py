@@ -20,7 +20,9 @@ class VenueSettings(Section):
     """`[venue]`: where bids go.
 
     `price_file` is a small auction in this process around a file of prices in JEPX's public
-    format; `file_drop` a folder; `jepx` the exchange's own interface.
+    format, `prices`, with its `journal`; `file_drop` a `folder` whose files are of `form`; `jepx`
+    the exchange's own interface at `host` and `port`, which needs `roots`, `member` and
+    `contract_code`.
     """
 
     kind: Literal["none", "price_file", "file_drop", "jepx"] = "none"
@@ -29,9 +31,10 @@ class VenueSettings(Section):
     prices: FilePath | None = None
     journal: FilePath | None = None
     folder: FilePath | None = None
+    form: Literal["csv", "jsonl"] = "csv"
     step_lots: int = Field(default=10, ge=1)
     host: str = ""
-    port: int = 0
+    port: int = Field(default=0, ge=0, le=65_535)
     roots: FilePath | None = None
     member: str = ""
     contract_code: str = ""
@@ -41,12 +44,24 @@ class VenueSettings(Section):
 
 
 class OpenAdrSettings(Section):
-    """`[openadr]`: demand response by OpenADR 3.1."""
+    """`[openadr]`: demand response, by OpenADR 3.1 or 2.0b; none without `url`.
 
-    url: str | None = None
+    3.1 needs `client_id`, `secret_file` and `programs`; its server's certificate is checked
+    against the roots of the system (`SSL_CERT_FILE` names others). 2.0b needs the extra
+    `openadr2`, and all of `certificate`, `key` and `roots` for a server of https.
+    """
+
+    version: Literal["3.1", "2.0b"] = "3.1"
+    url: str | None = Field(default=None, pattern=r"https?://.+")
+    ven_name: str = Field(default="gridcord", min_length=1, max_length=128)
     client_id: str = ""
     secret_file: FilePath | None = None
+    programs: tuple[str, ...] = ()
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+    roots: FilePath | None = None
     area: str = "tokyo"
+    watts_per_level: int = Field(default=10_000, gt=0)
     look_s: float = Field(default=30.0, gt=0)
     horizon: int = Field(default=48, ge=1, le=1000)
 

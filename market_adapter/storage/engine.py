@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine, event
 _BUSY_MS = 10_000
 
 
-class StoreInUse(Exception):
+class StoreInUse(OSError):
     """Another adapter holds the file. Two of them would both send what waits to be sent."""
 
 

@@ -51,12 +51,20 @@ def read_price_file(path: Path, *, profile: MarketProfile) -> Prices:
     }
 
 
+class JournalError(ValueError):
+    """A file is no journal; the text says which line."""
+
+
 @dataclass(slots=True)
 class Journal:
     """Bids taken and withdrawn, on the disk line by line.
 
     Args:
         path: The file; made when it is not there.
+
+    Raises:
+        JournalError: It is something else.
+        OSError: It cannot be read or made.
     """
 
     path: Path
@@ -69,8 +77,12 @@ class Journal:
         whole = text.rfind(b"\n") + 1  # a line without its end was never confirmed
         if whole < len(text):
             os.truncate(self.path, whole)
-        for line in text[:whole].splitlines():
-            self._take(json.loads(line))
+        for number, line in enumerate(text[:whole].splitlines(), start=1):
+            try:
+                self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                message = f"{self.path}: line {number} is of no journal: {error!r}"
+                raise JournalError(message) from error
 
     def add(self, bids: Sequence[Bid]) -> None:
         """Take bids; they are on the disk when this returns."""

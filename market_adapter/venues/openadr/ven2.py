@@ -23,6 +23,7 @@ from market_adapter.domain.demand_response import (
     SetpointKind,
     signals_of,
 )
+from market_adapter.ports import FeedUnavailable
 
 _SCALES = {"none": 1, "": 1, "k": 1_000, "M": 1_000_000, None: 1}
 _OVER = frozenset({"cancelled", "completed"})
@@ -72,26 +73,40 @@ class Ven2:
         self.changed = asyncio.Event()
         self._settings = settings
         self._events: dict[str, Event] = {}
-        self._client = OpenADRClient(
-            ven_name=settings.ven_name,
-            vtn_url=settings.url,
-            cert=settings.certificate,
-            key=settings.key,
-            ca_file=settings.ca_file,
-        )
-        self._client.add_handler("on_event", self._heard)
-        self._client.add_handler("on_update_event", self._heard)
+        self._client: OpenADRClient | None = None
 
     async def start(self) -> None:
-        """Register at the VTN and listen."""
-        await self._client.run()
+        """Register at the VTN, hear what stands, and listen.
+
+        Raises:
+            FeedUnavailable: The VTN did not register us; start again later.
+        """
+        client = self._new_client()
+        self._events.clear()
+        try:
+            await client.run()  # logs what goes wrong, and then has no registration
+        except BaseException:
+            await client.stop()
+            raise
+        if not client.registration_id:
+            message = f"the VTN at {self._settings.url} did not register {self._settings.ven_name}"
+            raise FeedUnavailable(message)
+        self._client = client
 
     async def close(self) -> None:
         """Listen no longer."""
-        await self._client.stop()
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.stop()
 
     async def signals(self, periods: Sequence[Period]) -> Sequence[DemandSignal]:
-        """Everything that the events heard so far say of periods."""
+        """Everything that the events heard so far say of periods.
+
+        Raises:
+            FeedUnavailable: The VTN does not register us, so nothing was heard yet.
+        """
+        if self._client is None:
+            await self.start()
         setpoints = [s for event in self._events.values() for s in setpoints_of(event)]
         return signals_of(
             setpoints,
@@ -99,6 +114,19 @@ class Ven2:
             periods=periods,
             watts_per_level=self._settings.watts_per_level,
         )
+
+    def _new_client(self) -> OpenADRClient:
+        client = OpenADRClient(
+            ven_name=self._settings.ven_name,
+            vtn_url=self._settings.url,
+            cert=self._settings.certificate,
+            key=self._settings.key,
+            ca_file=self._settings.ca_file,
+            show_fingerprint=False,
+        )
+        client.add_handler("on_event", self._heard)
+        client.add_handler("on_update_event", self._heard)
+        return client
 
     async def _heard(self, event: Event) -> str:
         """Take an event or its change; returns whether we take part."""

@@ -1,0 +1,183 @@
+"""Venues and feeds as settings name them."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TypeVar
+
+from gridcord.chassis.clock import Clock
+from gridcord.chassis.settings import SettingsError
+from gridcord.protocols.jepx.fields import AREA_CODES
+from gridcord.protocols.jepx_csv import JepxCsvError
+from gridcord.simulation.exchange.background import Depth
+from market_adapter.domain.profile import Clearing, MarketProfile, ProfileError
+from market_adapter.ports import SignalFeed, Venue
+from market_adapter.profiles.reader import built_in_profile, read_profile
+from market_adapter.settings import OpenAdrSettings, VenueSettings
+from market_adapter.venues.file_drop.folder import Folder
+from market_adapter.venues.file_drop.venue import FileDrop
+from market_adapter.venues.jepx.connection import Endpoint, Pool
+from market_adapter.venues.jepx.day_ahead import JepxDayAhead
+from market_adapter.venues.jepx.intraday import JepxIntraday
+from market_adapter.venues.openadr.ven3 import Ven3, VenSettings
+from market_adapter.venues.price_file import Journal, JournalError, PriceFile, read_price_file
+
+T = TypeVar("T")
+
+
+def open_profile(settings: VenueSettings) -> MarketProfile:
+    """The market's rules.
+
+    Raises:
+        SettingsError: There is no such profile, or the file is none.
+        OSError: The file cannot be read.
+    """
+    try:
+        if settings.profile_file is not None:
+            return read_profile(settings.profile_file)
+        return built_in_profile(settings.profile)
+    except ProfileError as error:
+        message = f"venue.profile: {error}"
+        raise SettingsError(message) from error
+
+
+def open_venue(settings: VenueSettings, *, profile: MarketProfile, clock: Clock) -> Venue | None:
+    """The venue; None for none.
+
+    Raises:
+        SettingsError: Something that this kind of venue needs is missing or cannot be used.
+        OSError: A file or folder cannot be used.
+    """
+    match settings.kind:
+        case "none":
+            return None
+        case "price_file":
+            return _price_file(settings, profile, clock)
+        case "file_drop":
+            folder = _needed("venue.folder", settings.folder, "file_drop")
+            return FileDrop(profile=profile, folder=Folder(root=folder, form=settings.form))
+        case "jepx":
+            return _jepx(settings, profile, clock)
+
+
+def open_feed(settings: OpenAdrSettings) -> SignalFeed | None:
+    """Who says demand response; None for nobody.
+
+    Raises:
+        SettingsError: Something that this version needs is missing or cannot be used.
+        OSError: A file cannot be read.
+    """
+    if settings.url is None:
+        return None
+    return _ven3(settings, settings.url) if settings.version == "3.1" else _ven2(settings)
+
+
+def _price_file(settings: VenueSettings, profile: MarketProfile, clock: Clock) -> Venue:
+    prices = _needed("venue.prices", settings.prices, "price_file")
+    journal = _needed("venue.journal", settings.journal, "price_file")
+    try:
+        return PriceFile(
+            profile=profile,
+            prices_of=read_price_file(prices, profile=profile),
+            journal=Journal(journal),
+            clock=clock,
+            depth=Depth(
+                step_wh=settings.step_lots * profile.lot_wh,
+                step_micros_per_kwh=10 * profile.tick_micros_per_kwh,
+            ),
+        )
+    except JepxCsvError as error:
+        message = f"venue.prices: {prices}: {error}"
+        raise SettingsError(message) from error
+    except JournalError as error:
+        message = f"venue.journal: {error}"
+        raise SettingsError(message) from error
+
+
+def _jepx(settings: VenueSettings, profile: MarketProfile, clock: Clock) -> Venue:
+    if not profile.areas.items() <= AREA_CODES.items():
+        message = f"venue.profile: {profile.market_id} has areas that JEPX does not have"
+        raise SettingsError(message)
+    pool = Pool(endpoint=_endpoint(settings), clock=clock)
+    kind = JepxDayAhead if profile.clearing is Clearing.AUCTION else JepxIntraday
+    return kind(
+        profile=profile,
+        pool=pool,
+        contract_code=_needed("venue.contract_code", settings.contract_code, "jepx"),
+        clock=clock,
+        settle_s=settings.settle_s,
+    )
+
+
+def _endpoint(settings: VenueSettings) -> Endpoint:
+    roots = _needed("venue.roots", settings.roots, "jepx")
+    return Endpoint(
+        host=_needed("venue.host", settings.host, "jepx"),
+        port=_needed("venue.port", settings.port, "jepx"),
+        tls=_trust(roots),
+        member=_needed("venue.member", settings.member, "jepx"),
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _trust(roots: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=roots)
+    except (ssl.SSLError, OSError) as error:
+        message = f"venue.roots: {roots}: no certificates: {error}"
+        raise SettingsError(message) from error
+
+
+def _ven3(settings: OpenAdrSettings, url: str) -> SignalFeed:
+    for key in ("certificate", "key", "roots"):
+        if getattr(settings, key) is not None:
+            message = f"openadr.{key}: is for version 2.0b; remove it"
+            raise SettingsError(message)
+    secret = _needed("openadr.secret_file", settings.secret_file, "version 3.1")
+    return Ven3(
+        VenSettings(
+            url=url,
+            client_id=_needed("openadr.client_id", settings.client_id, "version 3.1"),
+            client_secret=_needed("openadr.secret_file", _first_line(secret), "version 3.1"),
+            ven_name=settings.ven_name,
+            program_names=_needed("openadr.programs", settings.programs, "version 3.1"),
+            area_id=settings.area,
+            watts_per_level=settings.watts_per_level,
+        )
+    )
+
+
+def _ven2(settings: OpenAdrSettings) -> SignalFeed:
+    try:
+        from market_adapter.venues.openadr.ven2 import Ven2, Ven2Settings
+    except ImportError as error:
+        message = f"openadr.version: 2.0b needs `pip install gridcord[openadr2]` ({error})"
+        raise SettingsError(message) from error
+    files = (settings.certificate, settings.key, settings.roots)
+    if any(files) and not all(files):
+        message = "openadr: certificate, key and roots are needed together"
+        raise SettingsError(message)
+    certificate, key, roots = (None if file is None else str(file) for file in files)
+    return Ven2(
+        Ven2Settings(
+            url=settings.url or "",
+            ven_name=settings.ven_name,
+            area_id=settings.area,
+            watts_per_level=settings.watts_per_level,
+            certificate=certificate,
+            key=key,
+            ca_file=roots,
+        )
+    )
+
+
+def _first_line(path: Path) -> str:
+    return path.read_text("utf-8").partition("\n")[0].strip()
+
+
+def _needed(key: str, value: T | None, what_for: str) -> T:
+    if not value:
+        message = f"{key}: {what_for} needs it"
+        raise SettingsError(message)
+    return value
