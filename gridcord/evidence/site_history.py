@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gridcord.metering import matcher_state
@@ -17,7 +17,6 @@ from gridcord.metering.matching import (
 )
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
 from gridcord.settlement.facts import Gathering
-from gridcord.settlement.transfer import Transfer
 from gridcord.units import Period
 
 
@@ -40,18 +39,20 @@ def site_periods(gathered: Mapping[Period, Gathering]) -> tuple[SitePeriod, ...]
     """What a matcher takes in, from the facts of each period of one site.
 
     Every period from the first to the last, also those of which nothing is known. A session is a
-    run of periods with a cable; sessions are numbered from 1 within the history. The sum of the
-    cables is not known where one of them lacks its time or a measured value.
+    run of periods with a cable; its number is the start of its first period, so that it is the
+    same wherever a history begins. The sum of the cables is not known where one of them lacks its
+    time or a measured value.
     """
     if not gathered:
         return ()
-    periods, session, plugged = [], 0, False
+    periods: list[SitePeriod] = []
+    session: int | None = None
     period, last = min(gathered), max(gathered)
     while period <= last:
         facts = gathered.get(period, _NOTHING)
-        session += bool(facts.transfers) and not plugged
-        plugged = bool(facts.transfers)
-        periods.append(_site_period(period, facts, session if plugged else None))
+        running = period.start_s if session is None else session
+        session = running if facts.transfers else None
+        periods.append(_site_period(period, facts, session))
         period = period.next()
     return tuple(periods)
 
@@ -59,30 +60,33 @@ def site_periods(gathered: Mapping[Period, Gathering]) -> tuple[SitePeriod, ...]
 def _site_period(period: Period, facts: Gathering, session: int | None) -> SitePeriod:
     meter = _newest(facts, ReadingSource.UTILITY) or _newest(facts, ReadingSource.SMART_METER)
     hems = _newest(facts, ReadingSource.HEMS)
+    moved = sum_of_cables(
+        each.record.moved if each.settleable else None for each in facts.transfers
+    )
     return SitePeriod(
         period=period,
-        transferred_wh=sum_of_cables(
-            each.record.transferred_wh if _usable(each) else None for each in facts.transfers
-        ),
+        transferred_wh=None if moved is None else moved.wh,
         import_wh=None if meter is None else meter.import_wh,
         export_wh=None if meter is None else meter.export_wh,
         consumption_wh=None if hems is None else hems.consumption_wh,
         session=session,
+        uncertain_wh=0 if moved is None else moved.uncertain_wh,
     )
 
 
 def _newest(facts: Gathering, source: ReadingSource) -> SiteReading | None:
-    """The highest revision of a source; of a meter only where it measured the whole period."""
+    """The highest revision of a source; of a meter only where it measured the whole period.
+
+    What the utility estimated was not measured at all.
+    """
     of_source = [each for each in facts.readings if each.source is source]
     newest = max(of_source, key=lambda each: (each.revision, str(each)), default=None)
     if newest is None or source is ReadingSource.HEMS:
         return newest
-    whole = newest.quality is not ReadingQuality.PARTIAL and newest.import_wh is not None
-    return newest if whole else None
-
-
-def _usable(transfer: Transfer) -> bool:
-    return transfer.settleable and transfer.record.quality is not ReadingQuality.ESTIMATED
+    poor = {ReadingQuality.PARTIAL}
+    if source is ReadingSource.UTILITY:
+        poor.add(ReadingQuality.ESTIMATED)
+    return newest if newest.quality not in poor and newest.import_wh is not None else None
 
 
 def matches(history: SiteHistory, policy: MatchPolicy) -> Iterable[Match]:
@@ -93,16 +97,36 @@ def matches(history: SiteHistory, policy: MatchPolicy) -> Iterable[Match]:
     Raises:
         ValueError: The state before it is none of this version, or periods are out of order.
     """
-    matcher: Matcher = open_matcher(site=history.metered, policy=policy)
-    if history.matcher:
-        matcher = matcher_state.from_plain(json.loads(history.matcher))
-    learning = not history.matcher
+    for _, match in _steps(history, policy):
+        yield match
+
+
+def matcher_after(history: SiteHistory, policy: MatchPolicy) -> str:
+    """The plain state of the matcher behind a history, for one that goes on from there.
+
+    Raises:
+        ValueError: As in `matches`.
+    """
+    matcher = _matcher(history, policy)
+    for matcher, _ in _steps(history, policy):
+        pass
+    return json.dumps(matcher_state.to_plain(matcher=matcher), separators=(",", ":"))
+
+
+def _steps(history: SiteHistory, policy: MatchPolicy) -> Iterator[tuple[Matcher, Match]]:
+    matcher, learning = _matcher(history, policy), not history.matcher
     for period in history.periods:
         learning = learning and period.session is None
         matcher, match = observe(
             matcher=matcher, observation=period, policy=policy, learning=learning
         )
-        yield match
+        yield matcher, match
+
+
+def _matcher(history: SiteHistory, policy: MatchPolicy) -> Matcher:
+    if history.matcher:
+        return matcher_state.from_plain(json.loads(history.matcher))
+    return open_matcher(site=history.metered, policy=policy)
 
 
 _NOTHING = Gathering()

@@ -47,6 +47,7 @@ def checked(
     net_kwh: float,
     consumption_kwh: float,
     moved_kwh: float,
+    uncertain_kwh: float = 0.0,
 ) -> HemsBalance:
     """Take one period in.
 
@@ -56,11 +57,12 @@ def checked(
         net_kwh: Import minus export.
         consumption_kwh: What the HEMS saw.
         moved_kwh: Transfer, + charge.
+        uncertain_kwh: How far the transfer may be off, >= 0.
     """
     scale = site.length_s / HALF_HOUR_S
     steps_kwh = sum(step for step in (site.step_wh, site.hems_step_wh) if step > 1) / 1000
     relative_kwh = RELATIVE * (abs(consumption_kwh) + abs(moved_kwh))
-    tolerance_kwh = FIXED_KWH * scale + relative_kwh + steps_kwh
+    tolerance_kwh = FIXED_KWH * scale + relative_kwh + steps_kwh + 2 * uncertain_kwh
     residual_kwh = net_kwh - consumption_kwh - moved_kwh
     if abs(moved_kwh) <= IDLE_KWH * scale:
         now = 1.0 if abs(residual_kwh) > tolerance_kwh else 0.0

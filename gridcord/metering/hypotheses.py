@@ -90,13 +90,21 @@ class Frame(NamedTuple):
     slope: float
 
 
-def frame_of(*, of: Bin, net_kwh: float, moved_kwh: float) -> Frame:
-    """Scale of a period in a bin; `moved_kwh` is the larger transfer that may be in it, >= 0."""
+def frame_of(*, of: Bin, net_kwh: float, moved_kwh: float, uncertain_kwh: float = 0.0) -> Frame:
+    """Scale of a period in a bin.
+
+    Args:
+        of: The bin.
+        net_kwh: The net of the period.
+        moved_kwh: The larger transfer that may be in it, >= 0.
+        uncertain_kwh: How far the cable's own value may be off, >= 0.
+    """
     zone, spread, width, level = of.zone_kwh, of.spread, of.spread, of.level_kwh
     slope = level * level + zone * zone
-    if moved_kwh:
+    if moved_kwh or uncertain_kwh:
         gain = GAIN_SPREAD * moved_kwh
-        width = sqrt(spread * spread + gain * gain / slope)
+        own = gain * gain + uncertain_kwh * uncertain_kwh
+        width = sqrt(spread * spread + own / slope)
     return Frame(net_kwh, zone, of.centre, spread, width, slope)
 
 

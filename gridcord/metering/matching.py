@@ -11,12 +11,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gridcord.metering.reading import Verdict
 from gridcord.units import Period
 from gridcord.units.period import HALF_HOUR_S
 
 DAY_S = 86_400
+GAP_POWER_W = 3_000  # more than a cable of an ordinary outlet carries
 
 
 class MatchRule(StrEnum):
@@ -79,6 +81,8 @@ class SitePeriod:
             not known.
         session: Number of the plug-in session, rising; None while nothing is plugged in (or when
             sessions are not told apart).
+        uncertain_wh: How far `transferred_wh` may be off by itself (one scale), Wh, >= 0: more than
+            nothing where a boundary of the period was interpolated across a gap.
     """
 
     period: Period
@@ -87,6 +91,7 @@ class SitePeriod:
     export_wh: int | None = None
     consumption_wh: int | None = None
     session: int | None = None
+    uncertain_wh: int = 0
 
     def net_wh(self, *, site: MeteredSite) -> int | None:
         """Import minus export (import alone without an export register), Wh; None if missing."""
@@ -95,17 +100,42 @@ class SitePeriod:
         return None if self.export_wh is None else self.import_wh - self.export_wh
 
 
-def sum_of_cables(transfers_wh: Iterable[int | None], /) -> int | None:
-    """What all cables of a site moved together, Wh; None when one of them is not known.
+class Moved(NamedTuple):
+    """What went through cables in a period.
+
+    Args:
+        wh: Net, Wh, + towards vehicles.
+        uncertain_wh: How far that may be off (one scale), Wh, >= 0.
+    """
+
+    wh: int
+    uncertain_wh: int = 0
+
+
+def gap_uncertainty_wh(*, unmeasured_s: int) -> int:
+    """How far energy may be off that was interpolated across a gap in the measuring, Wh.
+
+    The register went on counting, so nothing is lost; only how much of it belongs to this side of
+    the boundary is not known. It lies between nothing and the most a cable carries in that time;
+    half of that is its scale.
+
+    Args:
+        unmeasured_s: Seconds of the gap within the period, >= 0.
+    """
+    return math.ceil(GAP_POWER_W * unmeasured_s / 3600 / 2)
+
+
+def sum_of_cables(moved: Iterable[Moved | None], /) -> Moved | None:
+    """What all cables of a site moved together; None when one of them is not known.
 
     One meter sees the sum, so only the sum can be matched: a missing part makes the period a gap.
     """
-    total_wh = 0
-    for transferred_wh in transfers_wh:
-        if transferred_wh is None:
+    total = Moved(0)
+    for each in moved:
+        if each is None:
             return None
-        total_wh += transferred_wh
-    return total_wh
+        total = Moved(total.wh + each.wh, total.uncertain_wh + each.uncertain_wh)
+    return total
 
 
 class Finding(StrEnum):

@@ -68,7 +68,9 @@ def observe(
         observed_wh=unexplained_wh - base_wh,
         expected_wh=max(moved_wh, floor_wh) if floor_wh is not None else moved_wh,
         floored=floor_wh is not None and moved_wh < floor_wh,
-        tolerance_wh=policy.difference_wh + _steps_wh(site, periods=1 if balance else 2),
+        tolerance_wh=policy.difference_wh
+        + _steps_wh(site, periods=1 if balance else 2)
+        + 2 * observation.uncertain_wh,
         reasons=_BALANCE if balance else _CHANGE,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gridcord.metering.matching import Moved, gap_uncertainty_wh
 from gridcord.metering.reading import ClockState, ReadingQuality, SiteReading
 from gridcord.metering.verdict import StatedMatch
 from gridcord.units import Period, Position
@@ -77,6 +78,14 @@ class TransferRecord:
     def connected_s(self) -> int:
         """Seconds connected in the period."""
         return self.end_s - self.start_s
+
+    @property
+    def moved(self) -> Moved:
+        """Net energy as a matcher takes it, with what a gap at a boundary makes of it."""
+        if self.quality is not ReadingQuality.ESTIMATED:
+            return Moved(self.transferred_wh)
+        unmeasured_s = min(self.missing_s, self.connected_s)
+        return Moved(self.transferred_wh, gap_uncertainty_wh(unmeasured_s=unmeasured_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

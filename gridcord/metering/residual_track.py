@@ -69,6 +69,7 @@ def advance(
     index: int,
     net_kwh: float,
     moved_kwh: float,
+    uncertain_kwh: float = 0.0,
     new_session: bool = False,
     learning: bool = False,
 ) -> ResidualTrack:
@@ -79,18 +80,19 @@ def advance(
         index: Which period of the day.
         net_kwh: Net (minus what the HEMS saw).
         moved_kwh: Transfer, + charge.
+        uncertain_kwh: How far the transfer may be off, >= 0.
         new_session: A plug-in session begins with this period.
         learning: History before the first session: learn, judge nothing.
     """
     bins, idle_kwh, before_kwh = track.bins, track.scale.idle_kwh, track.before_kwh
     of = bins[index]
-    idle = abs(moved_kwh) <= idle_kwh
+    idle = abs(moved_kwh) + uncertain_kwh <= idle_kwh
     carried, honest_carried = track.carried, track.carried[0]
     confidence = _ZEROS if new_session else track.confidence
     evidence = track.evidence
     settled = idle and abs(before_kwh) <= idle_kwh and carried.count(honest_carried) == COUNT
     moved_most = 0.0 if settled else max(abs(moved_kwh), abs(before_kwh))
-    frame = frame_of(of=of, net_kwh=net_kwh, moved_kwh=moved_most)
+    frame = frame_of(of=of, net_kwh=net_kwh, moved_kwh=moved_most, uncertain_kwh=uncertain_kwh)
     if settled or learning:
         residual, honest = weigh(frame, moved_kwh, honest_carried)
         residuals = (residual,) * COUNT

@@ -9,7 +9,7 @@ reading is revised or comes late (`gridcord.metering.revision`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import exp
+from math import exp, hypot
 
 from gridcord.metering.base_profile import balanced_home, scale_of, unknown_home
 from gridcord.metering.hems_balance import HemsBalance, checked
@@ -33,9 +33,11 @@ from gridcord.metering.matching import (
     SitePeriod,
 )
 from gridcord.metering.residual_track import ResidualTrack, advance, after_gap
+from gridcord.units.period import HALF_HOUR_S
 
 CALIBRATION = 0.6  # odds = exp(CALIBRATION * nats): periods are not quite independent
 FRAUD_LEAD_NATS = 3.0  # 20 : 1, by which theft must explain better than a fault before it is said
+MOST_UNCERTAIN_KWH = 0.25  # of a half hour's transfer; beyond it the period tells nothing
 MAX_NATS_SHOWN = 60.0  # odds beyond 1 : 10^15 are no figure anybody should read
 _UNDECIDED = Finding.UNDECIDED
 
@@ -149,7 +151,9 @@ def _taken_in(matcher: SiteMatcher, observation: SitePeriod, *, learning: bool) 
     session = matcher.session if session is None else session
     start_s = observation.period.start_s
     net_wh, moved_wh = observation.net_wh(site=site), observation.transferred_wh
-    if net_wh is None or moved_wh is None:
+    uncertain_kwh = observation.uncertain_wh / 1000
+    vague = uncertain_kwh > MOST_UNCERTAIN_KWH * site.length_s / HALF_HOUR_S
+    if net_wh is None or moved_wh is None or vague:
         return replace(_skipped(matcher), last_start_s=start_s, session=session)
     index = start_s % DAY_S // site.length_s
     net_kwh, moved_kwh = net_wh / 1000, moved_wh / 1000
@@ -158,6 +162,7 @@ def _taken_in(matcher: SiteMatcher, observation: SitePeriod, *, learning: bool) 
         index=index,
         net_kwh=net_kwh,
         moved_kwh=moved_kwh,
+        uncertain_kwh=uncertain_kwh,
         new_session=new_session,
         learning=learning,
     )
@@ -171,6 +176,7 @@ def _taken_in(matcher: SiteMatcher, observation: SitePeriod, *, learning: bool) 
             index=index,
             net_kwh=net_kwh - consumption_kwh,
             moved_kwh=moved_kwh,
+            uncertain_kwh=uncertain_kwh,
             new_session=new_session,
             learning=learning,
         )
@@ -181,6 +187,7 @@ def _taken_in(matcher: SiteMatcher, observation: SitePeriod, *, learning: bool) 
                 net_kwh=net_kwh,
                 consumption_kwh=consumption_kwh,
                 moved_kwh=moved_kwh,
+                uncertain_kwh=uncertain_kwh,
             )
     return SiteMatcher(
         site=site,
@@ -274,4 +281,5 @@ def _change(
         track, consumption_wh = before.rest, observation.consumption_wh
     of = track.bins[index]
     observed_wh = net_wh - consumption_wh - round(1000 * of.level_kwh)
-    return moved_wh, observed_wh, round(1000 * of.scatter_kwh)
+    scatter_wh = hypot(1000 * of.scatter_kwh, observation.uncertain_wh)
+    return moved_wh, observed_wh, round(scatter_wh)

@@ -15,6 +15,7 @@ from gridcord.metering.matching import (
     Match,
     MatchPolicy,
     MeteredSite,
+    Moved,
     SitePeriod,
 )
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
@@ -27,7 +28,7 @@ class PeriodFacts:
 
     Args:
         period: The period.
-        transferred_wh: Through all cables together, Wh; None when one of them is not usable.
+        moved: Through all cables together; None when one of them is not usable.
         utility: The utility's reading; None while there is none.
         meter: The smart meter's, read by a cable; None without.
         hems: The HEMS's, read by a cable; None without.
@@ -35,7 +36,7 @@ class PeriodFacts:
     """
 
     period: Period
-    transferred_wh: int | None
+    moved: Moved | None
     utility: SiteReading | None
     meter: SiteReading | None
     hems: SiteReading | None
@@ -43,20 +44,29 @@ class PeriodFacts:
 
     @property
     def reading(self) -> SiteReading | None:
-        """The utility's before the house's own, whole values before partial ones."""
-        usable = [r for r in (self.utility, self.meter) if r is not None and _whole(r)]
-        return usable[0] if usable else None
+        """The utility's before the house's own.
+
+        A value that the utility put in the place of one that was not measured tells what a house
+        usually uses, not what this one used: it would accuse whoever discharged.
+        """
+        if self.utility is not None and _measured(self.utility):
+            return self.utility
+        return self.meter if self.meter is not None and _whole(self.meter) else None
 
 
 def _whole(reading: SiteReading) -> bool:
     return reading.quality is not ReadingQuality.PARTIAL and reading.import_wh is not None
 
 
+def _measured(reading: SiteReading) -> bool:
+    return _whole(reading) and reading.quality is not ReadingQuality.ESTIMATED
+
+
 def gather(
     *,
     periods: Iterable[Period],
     readings: Sequence[SiteReading],
-    transfers_wh: Mapping[int, int | None],
+    moved: Mapping[int, Moved | None],
     sessions: Mapping[int, int],
 ) -> list[PeriodFacts]:
     """Put facts together, period by period.
@@ -64,15 +74,15 @@ def gather(
     Args:
         periods: In order.
         readings: Newest revision of each period and source.
-        transfers_wh: Sum over all cables by period start; None when one is not usable; a period
-            that is missing had no cable.
+        moved: Sum over all cables by period start; None when one is not usable; a period that is
+            missing had no cable.
         sessions: Number of the plug-in session by period start.
     """
     found = {(r.period.start_s, r.source): r for r in readings}
     return [
         PeriodFacts(
             period=period,
-            transferred_wh=transfers_wh.get(period.start_s, 0),
+            moved=moved.get(period.start_s, Moved(0)),
             utility=found.get((period.start_s, ReadingSource.UTILITY)),
             meter=found.get((period.start_s, ReadingSource.SMART_METER)),
             hems=found.get((period.start_s, ReadingSource.HEMS)),
@@ -135,11 +145,12 @@ def judge(
         reading = each.reading
         observation = SitePeriod(
             period=each.period,
-            transferred_wh=each.transferred_wh,
+            transferred_wh=None if each.moved is None else each.moved.wh,
             import_wh=reading.import_wh if reading else None,
             export_wh=reading.export_wh if reading else None,
             consumption_wh=each.hems.consumption_wh if each.hems else None,
             session=each.session,
+            uncertain_wh=0 if each.moved is None else each.moved.uncertain_wh,
         )
         state, match = observe(
             matcher=state,
@@ -164,7 +175,7 @@ def readings_differ(facts: Sequence[PeriodFacts]) -> tuple[int, int]:
     compared = differing = 0
     for each in facts:
         utility, meter = each.utility, each.meter
-        if utility is None or meter is None or not (_whole(utility) and _whole(meter)):
+        if utility is None or meter is None or not (_measured(utility) and _whole(meter)):
             continue
         compared += 1
         allowed_wh = utility.step_wh + meter.step_wh

@@ -193,6 +193,7 @@ class _Batch:
             "vehicle_to_site_start_wh": record.vehicle_to_site_start_wh,
             "vehicle_to_site_end_wh": record.vehicle_to_site_end_wh,
             "quality": record.quality.value,
+            "missing_s": record.missing_s,
             "clock_state": record.clock_state.value,
             "latitude_deg": position and position.latitude_deg,
             "longitude_deg": position and position.longitude_deg,

@@ -167,6 +167,7 @@ class TransferRow(Row, table=True):
     vehicle_to_site_start_wh: int = Field(sa_column=big_column())
     vehicle_to_site_end_wh: int = Field(sa_column=big_column())
     quality: str = Field(sa_column=Column(String(16), nullable=False))
+    missing_s: int | None = Field(sa_column=big_column(null=True))  # None: from before 0005
     clock_state: str = Field(sa_column=Column(String(16), nullable=False))
     latitude_deg: float | None = None
     longitude_deg: float | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gridcord.metering.matching import Moved, gap_uncertainty_wh, sum_of_cables
 from gridcord.metering.reading import ClockState, ReadingQuality
 from gridcord.units import Period
 from manager.domain.site_judgement import PeriodFacts, gather
@@ -46,7 +47,7 @@ def facts_of(
     facts = gather(
         periods=periods,
         readings=readings,
-        transfers_wh=transfers,
+        moved=transfers,
         sessions=_numbered(periods, set(transfers)),
     )
     return _complete(facts, grace_s, now_s)
@@ -69,7 +70,7 @@ def _first_period(
 
 def _transfers(
     connection: Connection, site_id: str, start_s: int, end_s: int
-) -> dict[int, int | None]:
+) -> dict[int, Moved | None]:
     """Sum over all cables by period; None when one of them is not usable."""
     rows = connection.execute(
         sa.select(TRANSFER).where(
@@ -78,23 +79,24 @@ def _transfers(
             TRANSFER.c.period_start <= end_s,
         )
     )
-    sums: dict[int, int | None] = {}
+    parts: dict[int, list[Moved | None]] = {}
     for row in rows:
-        before = sums.get(row.period_start, 0)
-        usable = before is not None and _usable(row)
-        sums[row.period_start] = (before or 0) + _moved_wh(row) if usable else None
-    return sums
+        parts.setdefault(row.period_start, []).append(_moved(row))
+    return {start_s: sum_of_cables(moved) for start_s, moved in parts.items()}
 
 
-def _usable(row: Any) -> bool:
-    timed: bool = row.clock_state != ClockState.UNKNOWN.value
-    measured: bool = row.quality != ReadingQuality.ESTIMATED.value
-    return timed and measured
-
-
-def _moved_wh(row: Any) -> int:
-    taken = int(row.site_to_vehicle_end_wh - row.site_to_vehicle_start_wh)
-    return taken - int(row.vehicle_to_site_end_wh - row.vehicle_to_site_start_wh)
+def _moved(row: Any) -> Moved | None:
+    """What a cable moved; None where nobody knows when."""
+    if row.clock_state == ClockState.UNKNOWN.value:
+        return None
+    taken_wh = int(row.site_to_vehicle_end_wh - row.site_to_vehicle_start_wh)
+    given_wh = int(row.vehicle_to_site_end_wh - row.vehicle_to_site_start_wh)
+    if row.quality != ReadingQuality.ESTIMATED.value:
+        return Moved(taken_wh - given_wh)
+    connected_s = row.end_s - row.start_s
+    missing_s = connected_s if row.missing_s is None else row.missing_s
+    uncertain_wh = gap_uncertainty_wh(unmeasured_s=min(missing_s, connected_s))
+    return Moved(taken_wh - given_wh, uncertain_wh)
 
 
 def _complete(facts: list[PeriodFacts], grace_s: float, now_s: int) -> list[PeriodFacts]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gridcord.metering.matching import MatchPolicy, MatchRule, MeteredSite
+from gridcord.metering.matching import MatchPolicy, MatchRule, MeteredSite, Moved
 from gridcord.metering.reading import Permission, ReadingSource, SiteReading, Verdict
 from gridcord.metering.records import AssetLoading
 from gridcord.metering.verdict import StatedMatch, stated
@@ -301,7 +301,7 @@ def test_claim_11_the_server_matches_with_the_utilitys_readings(
     facts = [
         PeriodFacts(
             period=FIRST.next(number),
-            transferred_wh=transferred_wh,
+            moved=Moved(transferred_wh),
             utility=SiteReading(
                 site_id=SITE,
                 period=FIRST.next(number),

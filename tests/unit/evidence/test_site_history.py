@@ -6,7 +6,7 @@ import dataclasses
 
 from gridcord.evidence.site_history import SiteHistory, matches, site_periods
 from gridcord.metering.matching import Finding, MatchPolicy, MatchRule, MeteredSite
-from gridcord.metering.reading import ReadingSource, SiteReading
+from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
 from gridcord.settlement.facts import Gathering
 from gridcord.units import Period, SiteId
 from tests.unit.settlement.cases import PERIOD, record, transfer
@@ -44,13 +44,36 @@ def test_sessions_are_told_apart() -> None:
     )
     periods = site_periods(gathered)
     assert [each.period for each in periods] == [PERIOD.next(place) for place in range(7)]
-    assert [each.session for each in periods] == [None, 1, 1, None, 2, 2, None]
+    one, two = PERIOD.next(1).start_s, PERIOD.next(4).start_s
+    assert [each.session for each in periods] == [None, one, one, None, two, two, None]
     assert [each.transferred_wh for each in periods] == [0, -700, 0, 0, 500, 150, 0]
 
 
 def test_a_missing_reading_is_a_gap() -> None:
     (period,) = site_periods(dict([half_hour(0, -700, import_wh=None)]))
     assert (period.import_wh, period.transferred_wh) == (None, -700)
+
+
+def test_a_boundary_across_a_gap_is_used_with_its_uncertainty() -> None:
+    period, facts = PERIOD, Gathering()
+    body = dataclasses.replace(
+        record(discharged_wh=700, period=period), quality=ReadingQuality.ESTIMATED, missing_s=24
+    )
+    facts = facts.gathered(transfer(body, sequence=1, cable="cable-0"))
+    (found,) = site_periods({period: facts})
+    assert (found.transferred_wh, found.uncertain_wh) == (-700, 10)
+
+
+def test_what_the_utility_estimated_is_no_reading() -> None:
+    (key, facts), guess = half_hour(0, -700), ReadingQuality.ESTIMATED
+    for source, import_wh in ((ReadingSource.UTILITY, 900), (ReadingSource.SMART_METER, 300)):
+        reading = SiteReading(
+            site_id=SiteId("obis:4530303033"), period=key, source=source, revision=1,
+            import_wh=import_wh, export_wh=0, quality=guess,
+        )  # fmt: skip
+        facts = facts.gathered(reading)
+    (period,) = site_periods({key: facts})
+    assert period.import_wh == 300
 
 
 def test_matching_is_the_matchers_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -15,8 +16,10 @@ from gridcord.metering.matching import (
     Match,
     MatchPolicy,
     MeteredSite,
+    Moved,
     Reason,
     SitePeriod,
+    gap_uncertainty_wh,
     sum_of_cables,
 )
 from gridcord.metering.reading import Verdict
@@ -179,9 +182,40 @@ def test_periods_out_of_order_are_refused() -> None:
 
 
 def test_cables_are_summed_before_anything_is_compared() -> None:
-    assert sum_of_cables([-750, -300, 100]) == -950
-    assert sum_of_cables([]) == 0
-    assert sum_of_cables([-750, None]) is None
+    assert sum_of_cables([Moved(-750), Moved(-300, 5), Moved(100, 7)]) == Moved(-950, 12)
+    assert sum_of_cables([]) == Moved(0)
+    assert sum_of_cables([Moved(-750), None]) is None
+
+
+@pytest.mark.parametrize(("unmeasured_s", "scale_wh"), [(0, 0), (1, 1), (24, 10), (600, 250)])
+def test_a_gap_leaves_a_share_of_what_a_cable_can_carry_open(
+    unmeasured_s: int, scale_wh: int
+) -> None:
+    assert gap_uncertainty_wh(unmeasured_s=unmeasured_s) == scale_wh
+
+
+def with_gaps(month: Month, uncertain_wh: int) -> list[Finding]:
+    matcher, found = month.learned(METER_ONLY), []
+    for observation in month.judged:
+        plugged = observation.session is not None
+        vague = replace(observation, uncertain_wh=uncertain_wh if plugged else 0)
+        matcher, match = observe(matcher=matcher, observation=vague, policy=POLICY)
+        found.append(match.finding)
+    return found
+
+
+def test_small_gaps_in_the_measuring_of_the_cable_cost_little_evidence() -> None:
+    thief, honest = (month_of(METER_ONLY, seed=1, arrives=share) for share in (0.0, 1.0))
+    assert Finding.MISMATCH in with_gaps(thief, gap_uncertainty_wh(unmeasured_s=30))
+    found = with_gaps(honest, gap_uncertainty_wh(unmeasured_s=30))
+    assert Finding.MATCH in found
+    assert not {Finding.MISMATCH, Finding.SUSPECT, Finding.FAULT} & set(found)
+
+
+def test_a_period_that_was_hardly_measured_tells_nothing() -> None:
+    thief = month_of(METER_ONLY, seed=1, arrives=0.0)
+    found = with_gaps(thief, gap_uncertainty_wh(unmeasured_s=900))
+    assert set(found) == {Finding.UNDECIDED}
 
 
 def test_a_proof_settles_what_evidence_began() -> None:
