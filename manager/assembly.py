@@ -6,30 +6,12 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 
-from gridcord.api.manager.v1 import (
-    audit_service_pb2,
-    audit_service_pb2_grpc,
-    cable_session_service_pb2,
-    cable_session_service_pb2_grpc,
-    driver_service_pb2,
-    driver_service_pb2_grpc,
-    fleet_service_pb2,
-    fleet_service_pb2_grpc,
-    resource_session_service_pb2,
-    resource_session_service_pb2_grpc,
-    site_block_service_pb2,
-    site_block_service_pb2_grpc,
-    transfer_service_pb2,
-    transfer_service_pb2_grpc,
-)
 from gridcord.chassis.channel import open_channel
 from gridcord.chassis.credentials import client_credentials, load_identity
 from gridcord.chassis.exit_codes import ExitCode
-from gridcord.chassis.failures import NO_FAILURES, FailureTable
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.sections import RemoteSettings
@@ -37,7 +19,6 @@ from gridcord.chassis.server import Service
 from gridcord.metering.reading import Permission
 from gridcord.session.opening import TakeoverPolicy
 from gridcord.wire.resource import ResourceIntroduction
-from gridcord.wire.values import WireError
 from manager.clients.market import GrpcMarket
 from manager.clients.utility import GrpcUtility
 from manager.domain.entry_check import PlausibilityPolicy
@@ -51,7 +32,6 @@ from manager.policies import (
     projection_policy,
 )
 from manager.service.audit import AuditServicer
-from manager.service.blocks import FAILURES as BLOCK_FAILURES
 from manager.service.blocks import SiteBlockServicer
 from manager.service.cable_link import CableLink
 from manager.service.cables import CableSessionServicer
@@ -59,6 +39,12 @@ from manager.service.drivers import DriverServicer
 from manager.service.fleet_tools import FleetServicer
 from manager.service.policy import POLICY
 from manager.service.reconnects import ReconnectLimit
+from manager.service.refusals import RefusalLog
+from manager.service.registration import (
+    cable_session_service,
+    resource_session_service,
+    tool_services,
+)
 from manager.service.resource_link import ResourceLink
 from manager.service.resources import ResourceSessionServicer
 from manager.service.transfers import TransferServicer
@@ -92,7 +78,6 @@ from manager.usecases.prove_sites import ProofPolicy, Prover
 from manager.usecases.read_entries import EntryReader
 from manager.usecases.settle import Settler
 
-_MALFORMED = (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
 _DEFAULT_FILE = Path("manager.db")
 _LONGEST_BURST_S = 2.0  # real seconds that deriving waits for confirming
 _STOP, _RESTART = OnFailure.STOP, OnFailure.RESTART
@@ -150,8 +135,15 @@ class Manager:
             self._follow(utility)
         resources = self._dispatch()
         self._tools()
+        refusals = RefusalLog(note=self.audit_log.refused)
+        self._lifecycle.add("refusals", refusals.run, on_failure=_RESTART)
+        self._lifecycle.on_drain(refusals.flush)
         await start_server(
-            self._settings, lifecycle=self._lifecycle, policy=POLICY, services=self._services
+            self._settings,
+            lifecycle=self._lifecycle,
+            policy=POLICY,
+            services=self._services,
+            refused=refusals.refused,
         )
         self._lifecycle.on_drain(cables.ask_all_to_end)
         self._lifecycle.on_drain(resources.ask_all_to_end)
@@ -205,12 +197,7 @@ class Manager:
         self._lifecycle.add("committer", committer.run, on_failure=_STOP)
         self._lifecycle.add("projector", projector.run, on_failure=_RESTART)
         self._lifecycle.add("settler", settler.run, on_failure=_RESTART)
-        self._serve(
-            cable_session_service_pb2,
-            "CableSessionService",
-            cable_session_service_pb2_grpc.add_CableSessionServiceServicer_to_server,
-            cables,
-        )
+        self._services.append(cable_session_service(cables))
         return cables
 
     def _check_sites(self, utility: GrpcUtility | None) -> None:
@@ -246,44 +233,18 @@ class Manager:
         blocks = SqlBlocks(self._database)
         governor = BlockGovernor(blocks=blocks, now=self._clock.now, changed=self.permits.look_now)
         self._lifecycle.add("expiry", partial(self._expire, governor), on_failure=_RESTART)
-        notices = SqlNotices(self._database)
-        self._serve(
-            transfer_service_pb2,
-            "TransferService",
-            transfer_service_pb2_grpc.add_TransferServiceServicer_to_server,
-            TransferServicer(self.transfers),
-        )
-        self._serve(
-            site_block_service_pb2,
-            "SiteBlockService",
-            site_block_service_pb2_grpc.add_SiteBlockServiceServicer_to_server,
-            SiteBlockServicer(governor=governor, blocks=blocks, prove=self.prover.ask),
-            BLOCK_FAILURES,
-        )
-        self._serve(
-            fleet_service_pb2,
-            "FleetService",
-            fleet_service_pb2_grpc.add_FleetServiceServicer_to_server,
-            FleetServicer(
+        self._services += tool_services(
+            transfers=TransferServicer(self.transfers),
+            blocks=SiteBlockServicer(governor=governor, blocks=blocks, prove=self.prover.ask),
+            fleet=FleetServicer(
                 views=FleetViews(self._database, period_s=self._settings.period_s),
                 demands=self.demands,
                 links=self.links,
                 resources=self.resources,
                 audit_log=self.audit_log,
             ),
-            BLOCK_FAILURES,
-        )
-        self._serve(
-            driver_service_pb2,
-            "DriverService",
-            driver_service_pb2_grpc.add_DriverServiceServicer_to_server,
-            DriverServicer(transfers=self.transfers, notices=notices),
-        )
-        self._serve(
-            audit_service_pb2,
-            "AuditService",
-            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(self.audit_log),
+            drivers=DriverServicer(transfers=self.transfers, notices=SqlNotices(self._database)),
+            audit=AuditServicer(self.audit_log),
         )
 
     async def _expire(self, governor: BlockGovernor) -> None:
@@ -329,12 +290,7 @@ class Manager:
             demand = partial(follow_demand, market, self.demands)
             self._lifecycle.add("market_demand", demand, on_failure=_RESTART)
             self._bid(market)
-        self._serve(
-            resource_session_service_pb2,
-            "ResourceSessionService",
-            resource_session_service_pb2_grpc.add_ResourceSessionServiceServicer_to_server,
-            servicer,
-        )
+        self._services.append(resource_session_service(servicer))
         return servicer
 
     def _bid(self, market: GrpcMarket) -> None:
@@ -373,24 +329,6 @@ class Manager:
             expect=remote.server_name,
             deadline_s=remote.deadline_s,
         )
-
-    def _serve(
-        self,
-        module: Any,
-        service: str,
-        register: Callable[[Any, Any], None],
-        servicer: object,
-        failures: FailureTable = NO_FAILURES,
-    ) -> None:
-        name = module.DESCRIPTOR.services_by_name[service].full_name
-        self._services.append(
-            Service(name=name, register=partial(register, servicer), failures=_with_wire(failures))
-        )
-
-
-def _with_wire(failures: FailureTable) -> FailureTable:
-    """Every service refuses what cannot be parsed in the same words."""
-    return FailureTable({WireError: _MALFORMED, **failures.entries})
 
 
 def _call_all(calls: list[Callable[[], None]]) -> None:

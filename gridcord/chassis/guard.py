@@ -36,6 +36,7 @@ from gridcord.chassis.failures import (
 from gridcord.chassis.identity import IdentityError, Peer, Principal, peer_of, set_caller
 from gridcord.chassis.metrics import CallMetrics
 
+UNIDENTIFIED = "unidentified"
 IDENTITY_REFUSED = "IDENTITY_REFUSED"
 NOT_PERMITTED = "NOT_PERMITTED"
 NOT_IMPLEMENTED = "NOT_IMPLEMENTED"
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
     Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
+
+Refused = Callable[[str, str, str], None]
+"""Told of each refusal before a handler: (who, reason, full method); must not block."""
 
 _QUIET = ("/grpc.health.v1.Health/", "/grpc.reflection.")  # asked every second by machines
 
@@ -58,6 +62,7 @@ class _Line:
     status: str = "CANCELLED"
     reason: str = ""
     peer: str = ""
+    actor: str = UNIDENTIFIED
     correlation_id: str = ""
     begin_s: float = field(default_factory=time.monotonic)
 
@@ -88,6 +93,7 @@ class Guard(grpc.aio.ServerInterceptor):
         calls: Where open calls are registered.
         metrics: Where they are counted.
         local: Whom callers of the Unix socket are taken for.
+        refused: Told of everybody who is not admitted or not permitted.
     """
 
     def __init__(
@@ -99,7 +105,9 @@ class Guard(grpc.aio.ServerInterceptor):
         calls: OpenCalls,
         metrics: CallMetrics,
         local: Principal | None = None,
+        refused: Refused | None = None,
     ) -> None:
+        self._refused = refused
         self._admission = admission
         self._policy = policy
         self._failures = failures
@@ -160,7 +168,7 @@ class Guard(grpc.aio.ServerInterceptor):
         line = _Line(method)
         self._metrics.started(method)
         try:
-            with self._calls.opened(method, self._known(method, context, line)):
+            with self._calls.opened(method, self._welcome(method, context, line)):
                 yield
             line.status = _name(context.code())
         except Exception as error:  # noqa: BLE001  (the last line of defence)
@@ -175,13 +183,22 @@ class Guard(grpc.aio.ServerInterceptor):
             self._metrics.ended(method, line.status, duration_s)
             line.write(duration_s)
 
+    def _welcome(self, method: str, context: Context, line: _Line) -> Peer:
+        """The caller; whoever is refused is told of."""
+        try:
+            return self._known(method, context, line)
+        except Failure as failure:
+            if self._refused is not None:
+                self._refused(line.actor, failure.reason, method)
+            raise
+
     def _known(self, method: str, context: Context, line: _Line) -> Peer:
         """The caller, once admitted and permitted."""
         try:
             peer = peer_of(context, local=self._local)
         except IdentityError as error:
             raise Failure(grpc.StatusCode.UNAUTHENTICATED, IDENTITY_REFUSED, str(error)) from error
-        line.peer = str(peer.principal)
+        line.peer, line.actor = str(peer.principal), peer.principal.path
         structlog.contextvars.bind_contextvars(method=method, peer=line.peer)
         self._admission.require(peer)
         if not self._policy.permits(peer.principal, method):

@@ -77,9 +77,14 @@ class Principal:
     id: str
     role: Role | None = None
 
+    @property
+    def path(self) -> str:
+        """The name within the domain: "cable/c-1", "operator/admin/alice"."""
+        kind = f"operator/{self.role.value}" if self.role else self.kind.value
+        return f"{kind}/{self.id}"
+
     def __str__(self) -> str:
-        path = f"operator/{self.role.value}" if self.role else self.kind.value
-        return f"spiffe://{self.domain}/{path}/{self.id}"
+        return f"spiffe://{self.domain}/{self.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

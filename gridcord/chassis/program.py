@@ -16,6 +16,7 @@ from gridcord.chassis.clock import SystemClock
 from gridcord.chassis.credentials import CredentialsError, load_identity, server_credentials
 from gridcord.chassis.endpoint import HttpEndpoint
 from gridcord.chassis.exit_codes import ExitCode
+from gridcord.chassis.guard import Refused
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.limits import ServerLimits
 from gridcord.chassis.logging import configure_logging
@@ -90,6 +91,7 @@ async def start_server(
     services: Iterable[Service],
     limits: ServerLimits | None = None,
     socket: LocalSocket | None = None,
+    refused: Refused | None = None,
 ) -> Server:
     """Start a program's server with everything that belongs to it, under its lifecycle.
 
@@ -117,6 +119,7 @@ async def start_server(
         limits=limits or ServerLimits(share_port=settings.listen.share_port),
         with_reflection=settings.listen.reflection,
         socket=socket,
+        refused=refused,
     )
     facts: dict[str, str | int] = {"pid": os.getpid()}
     if settings.metrics.address is not None:

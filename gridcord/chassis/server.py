@@ -17,7 +17,7 @@ from gridcord.chassis.admission import Admission
 from gridcord.chassis.authorization import ANYBODY, VIEWERS, Policy
 from gridcord.chassis.calls import OpenCall, OpenCalls
 from gridcord.chassis.failures import NO_FAILURES, Failure, FailureTable
-from gridcord.chassis.guard import Guard
+from gridcord.chassis.guard import Guard, Refused
 from gridcord.chassis.identity import Principal
 from gridcord.chassis.limits import SERVER_LIMITS, ServerLimits
 from gridcord.chassis.metrics import CallMetrics
@@ -81,6 +81,7 @@ class Server:
         metrics: Where calls are counted; None for the process's default registry.
         with_reflection: Whether operators may ask which services there are.
         socket: A second way in for this machine.
+        refused: Told of everybody who is not admitted or not permitted.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Server:
         metrics: CallMetrics | None = None,
         with_reflection: bool = True,
         socket: LocalSocket | None = None,
+        refused: Refused | None = None,
     ) -> None:
         self.draining = asyncio.Event()
         self._listen = address
@@ -112,6 +114,7 @@ class Server:
             calls=self._calls,
             metrics=metrics or CallMetrics(),
             local=socket.caller if socket else None,
+            refused=refused,
         )
         self._server = grpc.aio.server(
             interceptors=[guard],

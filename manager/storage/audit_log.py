@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from gridcord.evidence.audit_chain import AuditEntry
 from manager.storage import audit
 from manager.storage.engine import Database
@@ -38,6 +40,22 @@ class SqlAuditLog:
     async def identity_refused(self, actor: str, reason: str, claimed: str) -> None:
         """Note that somebody named another identity than the certificate's."""
         await self.note(actor=actor, action=reason, subject=claimed or "-")
+
+    async def refused(self, refusals: Sequence[tuple[str, str, str, int]]) -> None:
+        """Note who was refused what and how often: (actor, reason, method, times) each."""
+
+        def work(connection: Connection) -> None:
+            for actor, reason, method, times in refusals:
+                audit.append(
+                    connection,
+                    actor=actor,
+                    action=reason,
+                    subject=method,
+                    now_s=int(self._now()),
+                    times=times,
+                )
+
+        await self._database.write(work)
 
     async def entries(self, *, after: int, limit: int) -> Sequence[AuditEntry]:
         """Entries after a number, in order."""

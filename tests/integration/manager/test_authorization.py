@@ -142,9 +142,10 @@ UNARY_METHODS = [m for m in METHODS if "Watch" not in m]
 def test_over_the_wire_everybody_may_what_the_table_says_and_nothing_else(
     manager: ManagerProcess, caller: Caller
 ) -> None:
-    """Whoever is not granted a method gets NOT_PERMITTED; whoever is never gets it."""
+    """Whoever is not granted a method gets NOT_PERMITTED and is noted; whoever is never gets it."""
 
     async def scenario() -> None:
+        refused_methods = set()
         name = f"probe-{caller.name}"
         principal = Principal(domain=DOMAIN, kind=caller.kind, id=name, role=caller.role)
         files = manager.identity(caller.kind, name, caller.role)
@@ -160,6 +161,37 @@ def test_over_the_wire_everybody_may_what_the_table_says_and_nothing_else(
                     assert failure is not None
                     assert failure.code is grpc.StatusCode.PERMISSION_DENIED
                     assert_tells_nothing(failure)
+                    refused_methods.add(method)
+        noted = await noted_of(manager, principal, lambda found: len(found) == len(refused_methods))
+        assert {(entry.action, entry.subject) for entry in noted} == {
+            ("NOT_PERMITTED", method) for method in refused_methods
+        }
+
+    asyncio.run(scenario())
+
+
+async def noted_of(
+    manager: ManagerProcess, principal: Principal, wanted: Callable[[list[Any]], bool]
+) -> list[Any]:
+    """What the audit log says of somebody, once it says enough."""
+    async with tools(manager) as admin:
+
+        async def look() -> list[Any]:
+            entries = await listed(admin.audit_entries())
+            return [entry for entry in entries if entry.actor == principal.path]
+
+        return await eventually(look, wanted)
+
+
+def test_trying_again_and_again_does_not_fill_the_audit_log(manager: ManagerProcess) -> None:
+    async def scenario() -> None:
+        principal = Principal(domain=DOMAIN, kind=Kind.CABLE, id="stubborn")
+        method = "/gridcord.api.manager.v1.TransferService/ListTransfers"
+        async with manager.channel(manager.identity(Kind.CABLE, "stubborn")) as channel:
+            for _ in range(50):
+                assert (await outcome(channel, method)) is not None
+        noted = await noted_of(manager, principal, lambda found: len(found) >= 1)
+        assert [(entry.action, entry.subject) for entry in noted] == [("NOT_PERMITTED", method)]
 
     asyncio.run(scenario())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gridcord.chassis.channel import server_name
+from gridcord.chassis.credentials import TlsFiles
 from gridcord.chassis.identity import Kind, Role
 from tests.integration.manager.conftest import DOMAIN, ManagerProcess
 from tests.integration.manager.recording import (
@@ -22,6 +24,9 @@ from tests.integration.manager.recording import (
     tools,
 )
 
+PROTOS = Path(__file__).resolve().parents[3] / "protos"
+LIST_TRANSFERS = "gridcord.api.manager.v1.TransferService/ListTransfers"
+CONNECT = "gridcord.api.manager.v1.CableSessionService/Connect"
 BUF = Path(sys.executable).with_name("buf")
 SERVICES = {
     f"gridcord.api.manager.v1.{name}Service"
@@ -38,16 +43,21 @@ SERVICES = {
 
 
 def buf_curl(
-    manager: ManagerProcess, tmp_path: Path, *arguments: str, role: Role = Role.VIEWER
+    manager: ManagerProcess,
+    tmp_path: Path,
+    *arguments: str,
+    role: Role = Role.VIEWER,
+    identity: tuple[str | Path, ...] | None = None,
 ) -> subprocess.CompletedProcess[str]:
+    """What `buf curl` answers, as an operator; or with the options of another `identity`."""
     if not BUF.exists():
         pytest.skip("buf is not installed")
     files = manager.identity(Kind.OPERATOR, f"{role.value}-1", role)
-    assert files.key is not None
+    schema = ("--reflect",) if identity is None else ("--schema", PROTOS)
     return subprocess.run(
         [
-            BUF, "curl", "--protocol", "grpc", "--reflect",
-            "--cacert", files.roots, "--cert", files.certificate, "--key", files.key,
+            BUF, "curl", "--protocol", "grpc", *schema, "--cacert", files.roots,
+            *(identity if identity is not None else options(files)),
             "--servername", server_name(Kind.MANAGER, DOMAIN), *arguments,
         ],
         capture_output=True,
@@ -57,6 +67,12 @@ def buf_curl(
         cwd=tmp_path,
         env={**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
     )  # fmt: skip
+
+
+def options(files: TlsFiles) -> tuple[str | Path, ...]:
+    """The options that name an identity."""
+    assert files.key is not None
+    return ("--cert", files.certificate, "--key", files.key)
 
 
 def test_services_are_listed_and_transfers_read(manager: ManagerProcess, tmp_path: Path) -> None:
@@ -108,3 +124,72 @@ def test_reflection_is_for_operators_of_any_role_and_changes_no_right(
         role=Role.ADMIN,
     )
     assert granted.returncode == 0, granted.stderr
+
+
+def test_without_a_certificate_there_is_no_connection(
+    manager: ManagerProcess, tmp_path: Path
+) -> None:
+    refused = buf_curl(
+        manager,
+        tmp_path,
+        "--data",
+        "{}",
+        f"https://{manager.address}/{LIST_TRANSFERS}",
+        identity=(),
+    )
+    assert refused.returncode != 0
+    assert "unavailable" in refused.stderr
+    assert_tells_nothing(refused.stderr)
+
+
+def test_a_cables_certificate_reads_nothing_and_is_noted(
+    manager: ManagerProcess, tmp_path: Path
+) -> None:
+    cable = manager.identity(Kind.CABLE, "curious")
+    refused = buf_curl(
+        manager,
+        tmp_path,
+        "--data",
+        "{}",
+        f"https://{manager.address}/{LIST_TRANSFERS}",
+        identity=options(cable),
+    )
+    assert refused.returncode != 0
+    told = json.loads(refused.stderr)
+    assert told["code"] == "permission_denied"
+    assert_tells_nothing(refused.stderr)
+    assert asyncio.run(noted(manager, "cable/curious")) == [("NOT_PERMITTED", f"/{LIST_TRANSFERS}")]
+
+
+def test_another_cables_id_in_the_payload_is_refused_and_noted(
+    manager: ManagerProcess, tmp_path: Path
+) -> None:
+    cable = manager.identity(Kind.CABLE, "impostor")
+    hello = {"hello": {"protocol_version": 1, "cable_id": "somebody-else"}}
+    refused = buf_curl(
+        manager,
+        tmp_path,
+        "--data",
+        json.dumps(hello),
+        f"https://{manager.address}/{CONNECT}",
+        identity=options(cable),
+    )
+    assert refused.returncode != 0
+    assert json.loads(refused.stderr)["code"] == "permission_denied"
+    assert_tells_nothing(refused.stderr)
+    assert asyncio.run(noted(manager, "cable/impostor")) == [("IDENTITY_MISMATCH", "somebody-else")]
+
+
+def assert_tells_nothing(text: str) -> None:
+    assert not re.search(r"Traceback|\.py\b|sqlalchemy|sqlite|psycopg|SELECT", text), text
+
+
+async def noted(manager: ManagerProcess, actor: str) -> list[tuple[str, str]]:
+    """What the audit log says of somebody."""
+    async with tools(manager) as admin:
+
+        async def look() -> list[tuple[str, str]]:
+            entries = await listed(admin.audit_entries())
+            return [(entry.action, entry.subject) for entry in entries if entry.actor == actor]
+
+        return await eventually(look, lambda found: len(found) > 0)
