@@ -38,6 +38,7 @@ from gridcord.simulation.instruments.route_b_meter import MeterPlate, RouteBMete
 from gridcord.simulation.instruments.sdm230 import Sdm230
 from gridcord.simulation.instruments.wisun_adapter import WisunAdapter
 from gridcord.simulation.load_profile import half_hourly_profile
+from gridcord.simulation.loopback import house_hosts
 from gridcord.simulation.vehicle import Vehicle
 from gridcord.wire.resource import DepartureNeed, ResourceIntroduction, ResourceKind, Telemetry
 
@@ -67,7 +68,7 @@ class Outlet:
     @property
     def hems_hosts(self) -> tuple[str, str]:
         """Addresses of the house's energy manager and of the cable, on this machine."""
-        return f"127.1.0.{self.plan.number + 1}", f"127.1.1.{self.plan.number + 1}"
+        return house_hosts(self.plan.number)
 
 
 class World:

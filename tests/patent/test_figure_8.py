@@ -23,7 +23,8 @@ from gridcord.metering.records import CableEventKind
 from tests.integration.cable_node.evening import DIVERTED, HONEST, ROUTE_B, Evening, evening
 from tests.integration.cable_node.outlet import PERIOD_S, OutletPlan
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+# The evening is played once for the tests of both files, in one process.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("evening")]
 
 
 @pytest.fixture(scope="module")

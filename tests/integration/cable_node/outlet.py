@@ -16,6 +16,7 @@ from gridcord.simulation.instruments.rapi_board import RapiBoard
 from gridcord.simulation.instruments.route_b_meter import MeterPlate, RouteBMeter
 from gridcord.simulation.instruments.sdm230 import Sdm230
 from gridcord.simulation.instruments.wisun_adapter import WisunAdapter
+from gridcord.simulation.loopback import house_hosts
 from gridcord.simulation.vehicle import Vehicle, VehicleModel
 from gridcord.units import Position
 
@@ -121,7 +122,7 @@ class Outlet:
 
     @property
     def _hosts(self) -> tuple[str, str]:
-        return f"127.2.0.{self.plan.number + 1}", f"127.2.1.{self.plan.number + 1}"
+        return house_hosts(self.plan.number)
 
     @property
     def socket(self) -> Path:

@@ -19,7 +19,8 @@ from tests.integration.cable_node.outlet import PERIOD_S, POWER_W
 from tests.system.invariants import i2_no_key_twice, i3_gapless, i7_registers_are_a_chain
 from tests.system.stored import spans
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+# The evening is played once for the tests of both files, in one process.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("evening")]
 
 WHOLE_WH = POWER_W * PERIOD_S // 3600
 
