@@ -28,7 +28,7 @@ from rich.table import Table
 
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.cli.ending import CommandError
-from gridcord.cli.tables import To, within
+from gridcord.cli.tables import From, To, within
 from gridcord.evidence.bundle import (
     BundleSource,
     Manifest,
@@ -100,6 +100,7 @@ def export_command(
     ],
     site: Annotated[str, typer.Option(help="About this site.")] = "",
     driver: Annotated[str, typer.Option(help="About all sites where this driver was.")] = "",
+    start: From = None,
     end: To = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -107,8 +108,9 @@ def export_command(
     if bool(site) == bool(driver):
         message = "give either --site or --driver"
         raise CommandError(message)
-    to_s = within(None, end).end_s
-    with _source()(database, site_id=site, driver_id=driver, to_s=to_s) as source:
+    times = within(start, end)
+    asked = {"site_id": site, "driver_id": driver, "from_s": times.start_s, "to_s": times.end_s}
+    with _source()(database, **asked) as source:
         try:
             manifest = export_bundle(source, output, created_s=int(time.time()))
         except OSError as failure:
@@ -192,6 +194,7 @@ def _plain(report: Report) -> dict[str, Any]:
         "withheld": report.withheld,
         "quarantined": report.quarantined,
         "gaps": report.gaps,
+        "taken_over": report.taken_over,
         "breaks": report.breaks,
         "balances": [
             {"account": each.account, "currency": each.currency, "micros": each.micros}
@@ -239,6 +242,10 @@ def _notes(report: Report, trust: Trust) -> list[str]:
         notes.append(f"{report.withheld} entries are shown by their digest only")
     for title, names in (
         ("a cable declared a loss before", report.gaps),
+        (
+            "the match goes on from a state that only the aggregator vouches for at",
+            report.taken_over,
+        ),
         ("registers do not go on at", report.breaks),
         ("signed but not believed:", report.quarantined),
     ):

@@ -79,6 +79,7 @@ class _Verification:
         self._journals = JournalReader({})
         self._facts: list[_Numbered] = []
         self._balances: tuple[BalanceLine, ...] = ()
+        self._taken_over: tuple[str, ...] = ()
         self._root = self._signer = ""
 
     def run(self, path: Path) -> None:
@@ -104,6 +105,7 @@ class _Verification:
             withheld=journals.withheld,
             quarantined=tuple(journals.quarantined),
             gaps=tuple(journals.gaps),
+            taken_over=self._taken_over,
             breaks=tuple(journals.breaks),
             balances=self._balances,
         )
@@ -134,6 +136,7 @@ class _Verification:
     def _check_inputs(self, inputs: Inputs) -> None:
         rule = _rule(inputs["rules"])
         terms = _terms(inputs, rule)
+        self._taken_over = tuple(s.terms.site_id for _, s in inputs["sites"] if s.matcher)
         self._read_journals(inputs["keys"], inputs["entries"])
         self._read_facts(inputs)
         facts = self._in_order()

@@ -41,6 +41,7 @@ class Report:
         withheld: Entries of which only a digest is shown.
         quarantined: Signed entries that the aggregator did not believe, with its reason.
         gaps: Entries before which the cable declared a loss.
+        taken_over: Sites whose match goes on from a state that only the aggregator vouches for.
         breaks: Entries whose registers do not start where the record before ended.
         balances: What each account is owed.
     """
@@ -53,6 +54,7 @@ class Report:
     withheld: int = 0
     quarantined: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
+    taken_over: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
     balances: tuple[BalanceLine, ...] = ()
 
@@ -63,5 +65,5 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is withheld, lost or set apart."""
-        return self.ok and not (self.withheld or self.quarantined or self.gaps)
+        """Whether nothing is withheld, lost, set apart or taken over from before."""
+        return self.ok and not (self.withheld or self.quarantined or self.gaps or self.taken_over)

@@ -107,10 +107,10 @@ def matcher_after(history: SiteHistory, policy: MatchPolicy) -> str:
     Raises:
         ValueError: As in `matches`.
     """
-    matcher = _matcher(history, policy)
+    last = _matcher(history, policy)
     for matcher, _ in _steps(history, policy):
-        pass
-    return json.dumps(matcher_state.to_plain(matcher=matcher), separators=(",", ":"))
+        last = matcher
+    return json.dumps(matcher_state.to_plain(matcher=last), separators=(",", ":"))
 
 
 def _steps(history: SiteHistory, policy: MatchPolicy) -> Iterator[tuple[Matcher, Match]]:

@@ -1,7 +1,7 @@
 """What a bundle of evidence holds, from a manager's database.
 
-A bundle is about whole sites from the first period anybody knows of, so that no state of a matcher
-has to be believed; a cable that was at two sites in one period brings in the other site.
+A bundle is about whole sites, from the first period anybody knows of; where a later begin is
+wanted, it takes over what the sites' matchers knew before.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ from gridcord.evidence.bundle_lines import (
     SiteLine,
     VerdictLine,
 )
-from gridcord.evidence.derivation import Derivation, gathered
+from gridcord.evidence.derivation import Derivation, by_site, gathered
+from gridcord.evidence.site_history import SiteHistory, matcher_after, site_periods
 from gridcord.metering import matcher_state
-from gridcord.metering.matching import MatchPolicy
+from gridcord.metering.matching import MatchPolicy, MeteredSite
 from gridcord.metering.reading import Permission, SiteReading, Verdict
 from gridcord.metering.records import TransferRecord
 from gridcord.settlement.account import Account
 from gridcord.settlement.terms import Terms
-from gridcord.units import Period
 from gridcord.wire.journal import entry_from_bytes
+from manager.storage.bundle_scope import Wanted, bundle_scope
 from manager.storage.journals import ENTRY
 from manager.storage.ledger import FACT, LEDGER, StoredFact, facts_of, ledger_lines
 from manager.storage.rows import CableRow, SiteBlockRow, SiteRow, TransferRow
@@ -47,16 +48,6 @@ CABLE: sa.Table = CableRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 BLOCK: sa.Table = SiteBlockRow.__table__  # type: ignore[attr-defined]
 
-_FOREVER_S = 2**40
-
-
-class NotJudged(ValueError):
-    """A site has periods that the manager has not concluded about yet."""
-
-
-class NothingThere(ValueError):
-    """Nothing is known of what was asked for."""
-
 
 class LedgerBundle:
     """`gridcord.evidence.bundle.BundleSource` over one snapshot of a manager's database.
@@ -65,37 +56,26 @@ class LedgerBundle:
         connection: Of the snapshot.
         terms: What the ledger goes by.
         policy: How verdicts were reached.
-        site_id: This site; empty for a driver's.
-        driver_id: All sites where this driver was; empty for a site.
-        to_s: Periods that start before this, seconds since 1970 UTC; None for all that is judged.
+        wanted: What it is about.
 
     Raises:
-        NothingThere: No record of that site or driver.
-        NotJudged: A site has not been judged yet, or not up to `to_s`.
+        NothingThere: No record of that site or driver, or none in that time.
+        NotJudged: A site has not been judged yet, or not up to where it is wanted.
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        *,
-        terms: Terms,
-        policy: MatchPolicy,
-        site_id: str = "",
-        driver_id: str = "",
-        to_s: int | None = None,
+        self, connection: Connection, *, terms: Terms, policy: MatchPolicy, wanted: Wanted
     ) -> None:
         self._connection = connection
         self._terms = terms
         self._policy = policy
-        wanted = TRANSFER.c.site_id == site_id if site_id else TRANSFER.c.driver_id == driver_id
-        self._sites = self._closed(wanted)
-        self._to_s = self._horizon(to_s)
-        first = sa.select(sa.func.min(FACT.c.period_start)).where(FACT.c.site_id.in_(self._sites))
-        from_s = int(connection.execute(first).scalar() or 0)
+        self._bounds = bundle_scope(connection, wanted)
+        self._sites, self._to_s = self._bounds.site_ids, self._bounds.to_s
+        first = sa.select(sa.func.min(FACT.c.period_start)).where(self._bounds.facts())
         self.scope = Scope(
             site_ids=tuple(sorted(self._sites)),
-            driver_ids=(driver_id,) if driver_id else (),
-            from_s=from_s,
+            driver_ids=(wanted.driver_id,) if wanted.driver_id else (),
+            from_s=int(connection.execute(first).scalar() or 0),
             to_s=self._to_s,
         )
 
@@ -120,56 +100,6 @@ class LedgerBundle:
         }
         return made[member]() if member in made else ()
 
-    def _closed(self, wanted: Any) -> set[str]:
-        """Sites of what is wanted, and those that share a cable's period with one of them."""
-        sites = set(self._connection.execute(sa.select(TRANSFER.c.site_id).where(wanted)).scalars())
-        if not sites:
-            message = "nothing was transferred there"
-            raise NothingThere(message)
-        other = TRANSFER.alias()
-        while True:
-            query = (
-                sa.select(other.c.site_id)
-                .join(
-                    TRANSFER,
-                    (TRANSFER.c.cable_id == other.c.cable_id)
-                    & (TRANSFER.c.period_start == other.c.period_start),
-                )
-                .where(TRANSFER.c.site_id.in_(sites), other.c.site_id.not_in(sites))
-            )
-            more = set(self._connection.execute(query).scalars())
-            if not more:
-                return sites
-            sites |= more
-
-    def _horizon(self, to_s: int | None) -> int:
-        """The end of what every site is judged up to, and no more than is wanted."""
-        judged = [self._judged_s(row) for row in self._site_rows]
-        horizon = min(judged, default=_FOREVER_S)
-        if to_s is not None and horizon < to_s and horizon < self._last_s():
-            message = (
-                f"the manager has concluded about periods before {Period(horizon, 1)} only: "
-                "ask for those with --to, or wait"
-            )
-            raise NotJudged(message)
-        return min(horizon, self._last_s()) if to_s is None else min(horizon, to_s)
-
-    def _judged_s(self, row: Any) -> int:
-        if row.matched_period is not None:
-            length_s = matcher_state.from_plain(json.loads(row.matcher_state)).site.length_s
-            return int(row.matched_period) + length_s
-        read = sa.select(FACT.c.part).where(
-            FACT.c.site_id == row.site_id, FACT.c.kind.in_(("READING", "VERDICT"))
-        )
-        if self._connection.execute(read.limit(1)).first() is None:
-            return _FOREVER_S  # nothing to conclude from
-        message = f"the manager has not concluded about {row.site_id} yet: wait a moment"
-        raise NotJudged(message)
-
-    def _last_s(self) -> int:
-        query = sa.select(sa.func.max(FACT.c.period_start)).where(FACT.c.site_id.in_(self._sites))
-        return int(self._connection.execute(query).scalar() or 0) + 1
-
     @cached_property
     def _site_rows(self) -> list[Any]:
         query = sa.select(SITE).where(SITE.c.site_id.in_(self._sites)).order_by(SITE.c.site_id)
@@ -177,8 +107,7 @@ class LedgerBundle:
 
     @cached_property
     def _facts(self) -> list[StoredFact]:
-        within = FACT.c.site_id.in_(self._sites), FACT.c.period_start < self._to_s
-        return list(facts_of(self._connection, *within))
+        return list(facts_of(self._connection, self._bounds.facts()))
 
     @cached_property
     def _derivation(self) -> Derivation:
@@ -230,7 +159,21 @@ class LedgerBundle:
         for row in self._site_rows:
             if row.matcher_state is not None:
                 metered = matcher_state.from_plain(json.loads(row.matcher_state)).site
-                yield SiteLine(terms=self._terms.site(row.site_id), metered=metered)
+                yield SiteLine(
+                    terms=self._terms.site(row.site_id),
+                    metered=metered,
+                    matcher=self._matcher_before(row.site_id, metered),
+                )
+
+    def _matcher_before(self, site_id: str, metered: MeteredSite) -> str:
+        """What the site's matcher knew before the bundle begins; empty for nothing."""
+        if site_id not in self._bounds.seen_before:
+            return ""
+        earlier = FACT.c.period_start < self._bounds.before_s
+        facts = facts_of(self._connection, FACT.c.site_id == site_id, earlier)
+        known = by_site(gathered(each.known for each in facts)).get(site_id, {})
+        history = SiteHistory(metered=metered, matcher="", periods=site_periods(known))
+        return matcher_after(history, self._policy)
 
     def _tariffs(self) -> Iterable[object]:
         return sorted(self._terms.tariffs.versions, key=lambda each: each.name)
