@@ -34,6 +34,7 @@ class Metering:
         clock: Of the node.
         period_s: Length of a period, seconds.
         sample_s: Between two readings, seconds.
+        max_gap_s: Readings further apart leave the time between unmeasured, seconds.
         max_power_w: More than cable and outlet can carry.
         finished: Called with each finished part, and whether the session ended with it.
         sampled: Called with each reading; None when the meter did not answer.
@@ -47,6 +48,7 @@ class Metering:
         clock: Clock,
         period_s: int,
         sample_s: float,
+        max_gap_s: float,
         max_power_w: int,
         finished: Finished,
         sampled: Callable[[Registers | None], Awaitable[None]],
@@ -63,7 +65,7 @@ class Metering:
         self._connected = False
         self._accumulator = Accumulator(
             length_s=period_s,
-            limits=RegisterLimits(max_power_w=max_power_w, max_gap_s=max(10.0, 3 * sample_s)),
+            limits=RegisterLimits(max_power_w=max_power_w, max_gap_s=max_gap_s),
         )
 
     async def identify(self) -> MeterIdentity:

@@ -112,6 +112,7 @@ class CableNode:
             clock=self._clock,
             period_s=settings.cable.period_s,
             sample_s=settings.cable.sample_s,
+            max_gap_s=settings.cable.max_gap_s,
             max_power_w=settings.cable.rated_power_w * 2,
             finished=self._finished,
             sampled=self._sampled,

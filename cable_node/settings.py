@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gridcord.chassis.sections import ClockSettings, LogSettings, RemoteSettings, TlsSettings
 from gridcord.chassis.settings import FilePath, ProgramSettings, Section
@@ -18,8 +18,16 @@ class CableSettings(Section):
     vehicle_id: str = ""
     period_s: int = Field(default=1800, ge=60, le=86_400)
     sample_s: float = Field(default=1.0, gt=0)
+    max_gap_s: float = Field(default=10.0, gt=0)
     utc_offset_min: int = Field(default=540, ge=-840, le=840)
     clock_synchronised: bool | None = None
+
+    @model_validator(mode="after")
+    def _gap_is_more_than_a_sample(self) -> Self:
+        if self.max_gap_s < self.sample_s:
+            message = f"max_gap_s = {self.max_gap_s:g} is less than sample_s = {self.sample_s:g}"
+            raise ValueError(message)
+        return self
 
 
 class JournalSettings(Section):

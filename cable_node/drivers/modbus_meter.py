@@ -6,7 +6,7 @@ Source: Eastron "SDM230Modbus Protocol", input registers 0000 to 004F, holding r
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 
 from cable_node.drivers.modbus_client import ModbusClient
@@ -125,8 +125,13 @@ class ModbusMeter:
 
     async def _read_block(self) -> Registers:
         start, count = next(self._blocks)
+        asked_s = self._clock.now()
         values = await self._client.read(self._request(rtu.READ_INPUT, start, count))
-        return registers_of(values, start=start, at_s=self._clock.now(), step_wh=self._step_wh())
+        half_s = (self._clock.now() - asked_s) / 2  # it has no clock: read somewhere between
+        return replace(
+            registers_of(values, start=start, at_s=asked_s + half_s, step_wh=self._step_wh()),
+            time_error_s=abs(half_s),
+        )
 
     def _step_wh(self) -> int:
         return self._settings.step_wh or MODELS[self._settings.model].step_wh

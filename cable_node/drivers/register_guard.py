@@ -67,7 +67,7 @@ class RegisterGuard:
         exported = (after.export_wh or 0) - (before.export_wh or 0)
         if imported < 0 or exported < 0:
             return f"a register fell by {-min(imported, exported)} Wh"
-        elapsed_s = max(0.0, after.at_s - before.at_s)
+        elapsed_s = max(0.0, after.at_s - before.at_s) + before.time_error_s + after.time_error_s
         possible = self.max_power_w * elapsed_s / _S_PER_H + 2 * after.step_wh
         if max(imported, exported) > possible:
             return f"{max(imported, exported)} Wh in {elapsed_s:.1f} s"
@@ -88,7 +88,9 @@ class RegisterGuard:
             doubted=None,
             energy_wh=self.energy_wh + mean_wh,
             # 1 % of the energy, and a step of power anywhere between the two readings
-            margin_wh=self.margin_wh + 0.01 * abs(mean_wh) + abs(last_w - first_w) / 2 * hours,
+            margin_wh=self.margin_wh
+            + 0.01 * abs(mean_wh)
+            + abs(last_w - first_w) / 2 * (elapsed_s + reading.time_error_s) / _S_PER_H,
         )
         return guard.compare(self.start, reading)
 
@@ -97,7 +99,7 @@ class RegisterGuard:
     ) -> tuple[RegisterGuard, ImplausibleReading | None]:
         """Judge what was counted from `start` to `reading` against the power between."""
         counted_wh = net_wh(reading) - net_wh(start)
-        allowed_wh = self.margin_wh + 2 * reading.step_wh
+        allowed_wh = self.margin_wh + 2 * reading.step_wh + _time_wh(start) + _time_wh(reading)
         if abs(counted_wh - self.energy_wh) > allowed_wh:
             why = f"counted {counted_wh} Wh where its power makes {self.energy_wh:.1f} Wh"
             mirrored = counted_wh < 0 and abs(counted_wh + self.energy_wh) <= allowed_wh
@@ -109,6 +111,11 @@ class RegisterGuard:
         if reading.at_s - start.at_s >= _WINDOW_S:
             return self._restart(reading), None
         return self, None
+
+
+def _time_wh(reading: Registers) -> float:
+    """Energy in the time by which a reading may be off, Wh."""
+    return abs(reading.power_w or 0) * reading.time_error_s / _S_PER_H
 
 
 def net_wh(reading: Registers) -> int:

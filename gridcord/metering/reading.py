@@ -43,6 +43,8 @@ class Registers:
         export_wh: The other way, Wh, never falls; None where the meter has no such register.
         step_wh: One count of the register, Wh, >= 1: the true value lies in [x, x + step).
         power_w: Signed power, + = import; None where the meter does not say.
+        time_error_s: How far `at_s` may be off, seconds, >= 0: half the time from asking a meter
+            without a clock to its answer.
     """
 
     at_s: float
@@ -50,6 +52,7 @@ class Registers:
     export_wh: int | None
     step_wh: int = 1
     power_w: int | None = None
+    time_error_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -253,7 +253,8 @@ def _break_between(
     )
     if min(rises) < 0:
         return RegisterBreak.BACKWARDS
-    if max(rises) > limits.max_power_w * seconds / 3600 + max(last.step_wh, sample.step_wh):
+    apart_s = seconds + last.time_error_s + sample.time_error_s  # at most
+    if max(rises) > limits.max_power_w * apart_s / 3600 + max(last.step_wh, sample.step_wh):
         return RegisterBreak.JUMP
     return RegisterBreak.SILENCE if seconds > limits.max_silence_s else None
 

@@ -33,6 +33,7 @@ from gridcord.simulation.world import Outlet, write_readings, write_table
 
 LEAD_REAL_S = 14.0  # real seconds for the programs to start before the first period begins
 SAMPLE_S = 10.0  # between two readings of a cable's meter
+GAP_REAL_S = 0.5  # real seconds that a busy machine may keep a cable from reading
 HOST = "127.0.0.1"
 
 _AREA_HEADERS = (
@@ -205,6 +206,7 @@ class Stage:
                 "vehicle_id": f"vehicle-{number:02d}",
                 "period_s": PERIOD_S,
                 "sample_s": SAMPLE_S,
+                "max_gap_s": max(10.0, GAP_REAL_S * self.plan.speed),
                 "clock_synchronised": True,
             },
             "meter": {"port": ports["meter"]},

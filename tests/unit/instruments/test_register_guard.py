@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +98,11 @@ def test_doubts_say_why() -> None:
     _, doubt = guard.check(reading(1, 10))
     assert isinstance(doubt, ImplausibleReading)
     assert "fell by 990 Wh" in str(doubt)
+
+
+def test_a_late_answer_spoils_no_reading() -> None:
+    """Asked 4 s before it was answered, at 7.2 kW: 2 Wh a second that the stamp may be off."""
+    on_time = [reading(10.0 * s, 20 * s, power_w=7_200) for s in range(3)]
+    late = replace(reading(22.0, 48, power_w=7_200), time_error_s=2.0)
+    assert judge(*on_time, late) == [True, True, True, True]
+    assert judge(*on_time, replace(late, time_error_s=0.0)) == [True, True, True, False]
