@@ -1,0 +1,200 @@
+"""The real adapter at the other venues, at a VTN, and with settings that cannot work."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from gridcord.api.market.v1 import market_service_pb2 as pb
+from gridcord.api.market.v1.market_service_pb2_grpc import MarketServiceStub
+from gridcord.chassis.clock import SystemClock
+from gridcord.chassis.exit_codes import ExitCode
+from gridcord.chassis.identity import Kind
+from gridcord.simulation.processes import ProgramFailed
+from gridcord.simulation.vtn import Vtn, setpoint_event
+from gridcord.units import Period
+from market_adapter.venues.file_drop.folder import write_whole
+from tests.integration.adapters import Adapter, first, running_adapter, until
+from tests.integration.market_adapter.trading import (
+    PERIOD,
+    PROFILE,
+    ROUNDS,
+    clock,
+    has_demand,
+    public_prices,
+    sell,
+)
+
+BEFORE, AFTER = clock(timedelta(hours=20)), clock(timedelta(minutes=-1))
+
+
+async def place(stub: Any, bid: pb.Bid) -> pb.BidResult:
+    (result,) = (await stub.SubmitBids(pb.SubmitBidsRequest(bids=[bid]))).results
+    assert isinstance(result, pb.BidResult)
+    return result
+
+
+async def demand_of(stub: Any, period: Period) -> pb.WatchDemandResponse:
+    stream = stub.WatchDemand(pb.WatchDemandRequest())
+    told = await first(
+        stream,
+        lambda message: (
+            has_demand(message) and message.demand.period.start_time.seconds == period.start_s
+        ),
+    )
+    stream.cancel()
+    assert isinstance(told, pb.WatchDemandResponse)
+    return told
+
+
+def dropped(folder: Path) -> list[dict[str, str]]:
+    texts = [path.read_text("utf-8") for path in sorted((folder / "out").glob("bids-*.csv"))]
+    return [row for text in texts for row in csv.DictReader(io.StringIO(text))]
+
+
+def test_files_out_and_in_make_a_contract(tmp_path: Path) -> None:
+    folder = tmp_path / "drop"
+    venue = {"kind": "file_drop", "folder": str(folder), **ROUNDS}
+    bid = sell(4)
+
+    async def story(adapter: Adapter) -> None:
+        async with adapter.channel() as channel:
+            stub = MarketServiceStub(channel)
+            assert (await place(stub, bid)).state == pb.BID_STATE_SUBMITTING
+            (row,) = dropped(folder)
+            assert (row["action"], row["bid_id"]) == ("PLACE", bid.bid_id)
+            assert (row["side"], row["energy_wh"]) == ("SELL", str(bid.energy_wh))
+            answer = f"bid_id,result,venue_bid_id,detail\n{bid.bid_id},TAKEN,v-1,\n"
+            write_whole(folder / "in" / "acknowledgements-1.csv", answer.encode())
+            await until(
+                lambda: stub.ListBids(pb.ListBidsRequest()),
+                lambda listed: listed.bids[0].state == pb.BID_STATE_SUBMITTED,
+            )
+            contract = (
+                "contract_id,bid_id,energy_wh,currency,price_per_kwh,made_at\n"
+                f"c-1,{bid.bid_id},{3 * PROFILE.lot_wh},JPY,21.50,2026-11-23T01:10:00Z\n"
+            )
+            write_whole(folder / "in" / "contracts-1.csv", contract.encode())
+            told = await demand_of(stub, PERIOD)
+        assert told.demand.target_wh == -3 * PROFILE.lot_wh
+        assert (folder / "in" / "contracts-1.csv.ok").exists()
+
+    tables = {"venue": venue, "clock": BEFORE}
+    with running_adapter(Kind.MARKET, tmp_path / "market", tables) as adapter:
+        asyncio.run(story(adapter))
+
+
+def test_an_auction_around_a_file_of_prices(tmp_path: Path) -> None:
+    prices = tmp_path / "spot_summary.csv"
+    prices.write_bytes(public_prices("21.00").encode("cp932"))
+    venue = {
+        "kind": "price_file",
+        "prices": str(prices),
+        "journal": str(tmp_path / "auction.jsonl"),
+        **ROUNDS,
+    }
+    bid = sell(2)
+
+    async def story(adapter: Adapter) -> None:
+        async with adapter.channel() as channel:
+            assert (await place(MarketServiceStub(channel), bid)).state == pb.BID_STATE_SUBMITTED
+        adapter.restart(clock=AFTER)
+        async with adapter.channel() as channel:
+            stub = MarketServiceStub(channel)
+            told = await demand_of(stub, PERIOD)
+            (contract,) = (await stub.ListContracts(pb.ListContractsRequest())).contracts
+            price = await first(
+                stub.WatchPrices(pb.WatchPricesRequest()), lambda message: message.HasField("price")
+            )
+        assert told.demand.target_wh == -bid.energy_wh
+        # Selling moves the market against us, by no more than a step here.
+        assert 20_500_000 <= contract.price.price_micros_per_kwh <= 21_000_000
+        assert (price.price.area_id, price.price.market_id) == ("tokyo", PROFILE.market_id)
+
+    tables = {"venue": venue, "clock": BEFORE}
+    with running_adapter(Kind.MARKET, tmp_path / "market", tables) as adapter:
+        asyncio.run(story(adapter))
+
+
+def test_demand_response_becomes_demand_and_ends_with_its_event(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hush\n", "utf-8")
+
+    async def story() -> None:
+        vtn = Vtn(clock=SystemClock(), clients={"ven-7": "hush"})
+        await vtn.start()
+        program = vtn.put("programs", {"programName": "flexibility"})
+        event = setpoint_event(program_id=program, first=PERIOD, kilowatts=[-35.0, 20.0])
+        event_id = vtn.put("events", event)
+        openadr = {
+            "url": vtn.url,
+            "client_id": "ven-7",
+            "secret_file": str(tmp_path / "secret"),
+            "programs": ["flexibility"],
+            "area": "kansai",
+            "look_s": 0.2,
+            "horizon": 200,
+        }
+        tables = {"openadr": openadr, "clock": BEFORE}
+        with running_adapter(Kind.MARKET, tmp_path / "market", tables) as adapter:
+            await asyncio.to_thread(adapter.program.wait_ready)  # the VTN lives in this loop
+            async with adapter.channel() as channel:
+                stub = MarketServiceStub(channel)
+                begun = await demand_of(stub, PERIOD)
+                after = await demand_of(stub, PERIOD.next())
+                del vtn.objects["events"][event_id]
+                stream = stub.WatchDemand(pb.WatchDemandRequest(cursor=after.cursor))
+                ended = await first(
+                    stream, lambda each: has_demand(each) and not each.demand.target_wh
+                )
+                stream.cancel()
+        await vtn.stop()
+        assert (begun.demand.area_id, begun.demand.target_wh) == ("kansai", -17_500)
+        assert begun.demand.activation
+        assert after.demand.target_wh == 10_000
+        assert ended.demand.revision > begun.demand.revision
+
+    asyncio.run(story())
+
+
+def test_nobody_but_a_manager_may_bid_and_no_other_adapter_may_have_the_store(
+    tmp_path: Path,
+) -> None:
+    store = {"file": str(tmp_path / "one.db")}
+
+    async def story(adapter: Adapter) -> None:
+        async with grpc.aio.insecure_channel(adapter.address) as plain:
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await MarketServiceStub(plain).ListBids(pb.ListBidsRequest(), timeout=30)
+        assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+        async with adapter.channel() as channel:  # without a venue: everything but a market
+            stub = MarketServiceStub(channel)
+            assert not (await stub.ListMarkets(pb.ListMarketsRequest())).markets
+            result = await place(stub, sell(1))
+        assert (result.state, result.reason) == (pb.BID_STATE_REJECTED, "UNKNOWN_MARKET")
+
+    with running_adapter(Kind.MARKET, tmp_path / "one", {"store": store}) as one:
+        asyncio.run(story(one))
+        with running_adapter(Kind.MARKET, tmp_path / "two", {"store": store}) as two:
+            assert refused(two).endswith("is held by another process")
+        assert one.program.stop() == ExitCode.OK
+
+
+def test_settings_that_cannot_work_end_it_at_once_with_the_key(tmp_path: Path) -> None:
+    tables = {"venue": {"kind": "file_drop"}}
+    with running_adapter(Kind.MARKET, tmp_path, tables) as adapter:
+        assert refused(adapter) == "gridcord-market-adapter: venue.folder: file_drop needs it"
+
+
+def refused(adapter: Adapter) -> str:
+    """The last words of an adapter that ends at once."""
+    with pytest.raises(ProgramFailed, match="ended at once"):
+        adapter.program.wait_ready()
+    assert adapter.program.stop() == ExitCode.USAGE
+    return adapter.program.log.read_text("utf-8").splitlines()[-1]
