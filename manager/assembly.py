@@ -27,6 +27,7 @@ from manager.fleet import Registry
 from manager.policies import (
     adopted_terms,
     bid_rule,
+    bundle_signer,
     check_policy,
     permission_policy,
     projection_policy,
@@ -36,6 +37,7 @@ from manager.service.blocks import SiteBlockServicer
 from manager.service.cable_link import CableLink
 from manager.service.cables import CableSessionServicer
 from manager.service.drivers import DriverServicer
+from manager.service.evidence import EvidenceServicer
 from manager.service.fleet_tools import FleetServicer
 from manager.service.policy import POLICY
 from manager.service.reconnects import ReconnectLimit
@@ -50,6 +52,7 @@ from manager.service.resources import ResourceSessionServicer
 from manager.service.transfers import TransferServicer
 from manager.settings import DatabaseSettings, ManagerSettings
 from manager.storage.audit_log import SqlAuditLog
+from manager.storage.bundles import SqlBundles
 from manager.storage.demands import SqlDemands
 from manager.storage.engine import Database
 from manager.storage.fleet_views import FleetViews
@@ -245,6 +248,11 @@ class Manager:
             ),
             drivers=DriverServicer(transfers=self.transfers, notices=SqlNotices(self._database)),
             audit=AuditServicer(self.audit_log),
+            evidence=EvidenceServicer(
+                SqlBundles(self._database.url, signer=bundle_signer(self._settings.evidence)),
+                self.audit_log,
+                now=self._clock.now,
+            ),
         )
 
     async def _expire(self, governor: BlockGovernor) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
+from gridcord.chassis.settings import SettingsError
+from gridcord.evidence.signature import SignatureError, Signer
+from gridcord.evidence.signing_key import read_signing_key
 from gridcord.metering.matching import MatchPolicy, MatchRule
 from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.tariff import Proration, Tariff, TariffBook
@@ -12,7 +15,13 @@ from gridcord.units import Money, Price
 from manager.domain.bid import BidRule
 from manager.domain.block_rules import DAY_S, BlockPolicy
 from manager.domain.permission import PermissionPolicy
-from manager.settings import BiddingSettings, ManagerSettings, PermissionSettings, TariffSettings
+from manager.settings import (
+    BiddingSettings,
+    EvidenceSettings,
+    ManagerSettings,
+    PermissionSettings,
+    TariffSettings,
+)
 from manager.storage.engine import Database
 from manager.storage.projection import ProjectionPolicy
 from manager.storage.site_checks import CheckPolicy
@@ -125,6 +134,21 @@ def tariff_book(settings: TariffSettings) -> TariffBook[Tariff]:
         proration=Proration(settings.proration),
     )
     return TariffBook([standard])
+
+
+def bundle_signer(settings: EvidenceSettings) -> Signer | None:
+    """Who signs bundles of evidence; None when nobody does.
+
+    Raises:
+        SettingsError: The key cannot be used.
+    """
+    if settings.signing_key is None:
+        return None
+    try:
+        return read_signing_key(settings.signing_key)
+    except SignatureError as error:
+        message = f"evidence.signing_key: {error}"
+        raise SettingsError(message) from error
 
 
 def _seconds(days: float | None) -> int | None:

@@ -81,6 +81,12 @@ class SettlementSettings(Section):
     terms: FilePath | None = None
 
 
+class EvidenceSettings(Section):
+    """`[evidence]`: the aggregator's key that signs bundles; unsigned without one."""
+
+    signing_key: FilePath | None = None
+
+
 class DispatchSettings(Section):
     """`[dispatch]`: how demand becomes setpoints."""
 
@@ -118,6 +124,7 @@ class ManagerSettings(ServerSettings):
     match: MatchSettings = MatchSettings()
     tariff: TariffSettings = TariffSettings()
     settlement: SettlementSettings = SettlementSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     dispatch: DispatchSettings = DispatchSettings()
     bidding: BiddingSettings = BiddingSettings()
     utility: RemoteSettings | None = None

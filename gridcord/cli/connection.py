@@ -111,6 +111,15 @@ def connection(
     return Connection(target=_target(target), tls=folder, server_name=given or None)
 
 
+def demo_fact(folder: Path, name: str) -> str | None:
+    """What a kept demo's folder says of itself; None when it does not say that.
+
+    Raises:
+        CommandError: It is none.
+    """
+    return _demo(folder).get(name)
+
+
 def ask(link: Connection, work: Callable[[ManagerClient], Coroutine[Any, Any, Answer]]) -> Answer:
     """Do something with a manager.
 
@@ -120,7 +129,7 @@ def ask(link: Connection, work: Callable[[ManagerClient], Coroutine[Any, Any, An
 
     async def scenario() -> Answer:
         async with link.channel() as channel:
-            return await work(ManagerClient(channel, lost=_lost))
+            return await work(ManagerClient(channel, lost=lost))
 
     try:
         return asyncio.run(scenario())
@@ -163,7 +172,8 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:300]
 
 
-def _lost() -> None:
+def lost() -> None:
+    """Say that what is followed does not answer now."""
     sys.stderr.write("gridcord: the manager does not answer, trying again\n")
 
 

@@ -27,17 +27,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from gridcord.chassis.exit_codes import ExitCode
+from gridcord.cli.connection import Data, Manager, ServerName, Tls, ask, connection, demo_fact
 from gridcord.cli.ending import CommandError
-from gridcord.cli.tables import From, To, within
-from gridcord.evidence.bundle import (
-    BundleSource,
-    Manifest,
-    Report,
-    Trust,
-    verify,
-    write_bundle,
-)
-from gridcord.evidence.signature import Signer
+from gridcord.cli.evidence_file import IncompleteFile, received
+from gridcord.cli.tables import AsJson, From, To, within
+from gridcord.evidence.bundle import BundleSource, Report, Trust, verify
+from gridcord.evidence.bundle_export import DoesNotVerify, export_bundle, fault_text
+from gridcord.evidence.signature import SignatureError
+from gridcord.evidence.signing_key import read_signing_key
 from gridcord.units import Money
 
 app = typer.Typer(help="Signed records, and what was earned and billed by them.")
@@ -91,36 +88,69 @@ def verify_command(
 def export_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write, .zip.")],
     database: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--database",
             metavar="FILE|URL",
             help="The manager's: SQLite file, PostgreSQL address, or its settings (.toml).",
         ),
-    ],
+    ] = None,
     site: Annotated[str, typer.Option(help="About this site.")] = "",
     driver: Annotated[str, typer.Option(help="About all sites where this driver was.")] = "",
     start: From = None,
     end: To = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    signing_key: Annotated[
+        Path | None,
+        typer.Option(help="The aggregator's private key, PEM or DER; with --database or --data."),
+    ] = None,
+    as_json: AsJson = False,
+    manager: Manager = None,
+    tls: Tls = None,
+    server_name: ServerName = None,
+    data: Data = None,
 ) -> None:
-    """Write a bundle from a manager's database, and verify it before it leaves."""
+    """Write a bundle from a manager or from its database, and verify it before it leaves.
+
+    Without --database, --data means the database of a kept demo; else a manager is asked.
+    """
     if bool(site) == bool(driver):
         message = "give either --site or --driver"
         raise CommandError(message)
     times = within(start, end)
-    asked = {"site_id": site, "driver_id": driver, "from_s": times.start_s, "to_s": times.end_s}
-    with _source()(database, **asked) as source:
-        try:
-            manifest = export_bundle(source, output, created_s=int(time.time()))
-        except OSError as failure:
-            message = f"{output} cannot be written: {failure.strerror}"
-            raise CommandError(message) from failure
+    kept = database or (None if manager or data is None else demo_fact(data, "database"))
+    try:
+        if kept:
+            asked = {"site_id": site, "driver_id": driver}
+            signer = None if signing_key is None else read_signing_key(signing_key)
+            with _source()(kept, **asked, from_s=times.start_s, to_s=times.end_s) as source:
+                export_bundle(source, output, created_s=int(time.time()), signer=signer)
+        else:
+            if signing_key is not None:
+                message = "a manager signs by its own settings: --signing-key goes with --database"
+                raise CommandError(message)
+            link = connection(manager, tls, server_name, data)
+            ask(
+                link,
+                lambda c: received(
+                    c.evidence(site_id=site, driver_id=driver, within=times), output
+                ),
+            )
+    except OSError as failure:
+        message = f"{output} cannot be written: {failure.strerror}"
+        raise CommandError(message) from failure
+    except (DoesNotVerify, IncompleteFile) as failure:
+        raise CommandError(str(failure), exit_code=ExitCode.NEGATIVE) from failure
+    except SignatureError as failure:
+        raise CommandError(str(failure)) from failure
+    _exported(output, as_json=as_json)
+
+
+def _exported(path: Path, *, as_json: bool) -> None:
+    report = verify(path)
     if as_json:
-        lines = {each.name: each.lines for each in manifest.members}
-        typer.echo(json.dumps({"root": manifest.root, "lines": lines}, indent=1))
+        typer.echo(json.dumps({"root": report.root, "lines": dict(report.lines)}, indent=1))
     else:
-        typer.echo(f"{output} verifies; root {manifest.root}")
+        typer.echo(f"{path} verifies; root {report.root}")
 
 
 def _source() -> Callable[..., AbstractContextManager[BundleSource]]:
@@ -130,28 +160,6 @@ def _source() -> Callable[..., AbstractContextManager[BundleSource]]:
         return source
     message = "no program that keeps records is installed here"
     raise CommandError(message)
-
-
-def export_bundle(
-    source: BundleSource, path: Path, *, created_s: int, signer: Signer | None = None
-) -> Manifest:
-    """Write a bundle and verify it before anyone else does.
-
-    Args:
-        source: Who keeps the records.
-        path: The file; replaced.
-        created_s: Now, seconds since 1970 UTC.
-        signer: The aggregator's key; None to leave it unsigned.
-
-    Raises:
-        CommandError: What is kept does not follow from its own inputs.
-    """
-    manifest = write_bundle(path, source, created_s=created_s, signer=signer)
-    report = verify(path, trust=Trust(root=manifest.root))
-    if report.problem is not None:
-        message = f"{path} was written, but does not verify: {_said(report)}"
-        raise CommandError(message, exit_code=ExitCode.NEGATIVE)
-    return manifest
 
 
 def _named_key(text: str) -> tuple[str, bytes]:
@@ -203,18 +211,11 @@ def _plain(report: Report) -> dict[str, Any]:
     }
 
 
-def _said(report: Report) -> str:
-    problem = report.problem
-    assert problem is not None
-    record = f" [{problem.record}]" if problem.record else ""
-    return f"{problem}{record}"
-
-
 def _print(report: Report, path: Path, trust: Trust) -> None:
     console = Console()
-    if not report.ok:
+    if report.problem is not None:
         console.print(f"[bold red]{escape(str(path))} does not verify[/]")
-        console.print(escape(_said(report)), soft_wrap=True)
+        console.print(escape(fault_text(report.problem)), soft_wrap=True)
         return
     table = Table("verified", "count", show_edge=False)
     for member, count in report.lines.items():

@@ -21,6 +21,9 @@ from gridcord.api.manager.v1 import (
     driver_service_pb2 as driver_pb,
 )
 from gridcord.api.manager.v1 import (
+    evidence_service_pb2 as evidence_pb,
+)
+from gridcord.api.manager.v1 import (
     fleet_service_pb2 as fleet_pb,
 )
 from gridcord.api.manager.v1 import (
@@ -31,6 +34,7 @@ from gridcord.api.manager.v1 import (
 )
 from gridcord.api.manager.v1.audit_service_pb2_grpc import AuditServiceStub
 from gridcord.api.manager.v1.driver_service_pb2_grpc import DriverServiceStub
+from gridcord.api.manager.v1.evidence_service_pb2_grpc import EvidenceServiceStub
 from gridcord.api.manager.v1.fleet_service_pb2_grpc import FleetServiceStub
 from gridcord.api.manager.v1.site_block_service_pb2_grpc import SiteBlockServiceStub
 from gridcord.api.manager.v1.transfer_service_pb2_grpc import TransferServiceStub
@@ -41,6 +45,7 @@ from gridcord.wire.values import time_to_proto
 
 MOST_A_PAGE = 1000
 FROM_FIRST = "0"
+EXPORT_S = 1800.0  # a bundle of a large fleet is derived and verified before its first byte
 
 Item = TypeVar("Item")
 
@@ -79,6 +84,7 @@ class ManagerClient:
         self._fleet: Any = FleetServiceStub(channel)
         self._drivers: Any = DriverServiceStub(channel)
         self._audit: Any = AuditServiceStub(channel)
+        self._evidence: Any = EvidenceServiceStub(channel)
         self._lost = lost
 
     def transfers(
@@ -228,6 +234,18 @@ class ManagerClient:
             for entry in entries:
                 yield entry
             told, after = told + len(entries), entries[-1].audit_number
+
+    def evidence(
+        self, *, site_id: str = "", driver_id: str = "", within: Range = ALWAYS
+    ) -> AsyncIterator[evidence_pb.ExportBundleResponse]:
+        """The parts of a bundle of evidence about a site or a driver, in order."""
+        request = evidence_pb.ExportBundleRequest(
+            site_id=site_id, driver_id=driver_id, **within.fields()
+        )
+        parts: AsyncIterator[evidence_pb.ExportBundleResponse] = self._evidence.ExportBundle(
+            request, timeout=EXPORT_S
+        )
+        return parts
 
     async def _watch(
         self, call: Callable[[Any], Any], request: Callable[[str], Any], cursor: str

@@ -9,6 +9,7 @@ added, doubled or moved shows at the first line that does not follow.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import zipfile
 import zlib
@@ -25,6 +26,7 @@ from gridcord.evidence.signature import SignatureError, Signer, check
 FORMAT = "gridcord-evidence/1"
 MANIFEST = "manifest.json"
 MOST_BYTES_A_LINE = 1024 * 1024
+MOST_TIMES_SMALLER = 100
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -151,7 +153,7 @@ class BundleWriter:
     def add(self, member: str, texts: Iterable[str]) -> None:
         """Write a whole member; each text is one line."""
         before, count = chain_start(member), 0
-        with self._zip.open(zipfile.ZipInfo(f"{member}.jsonl", _DATE), "w") as file:
+        with self._zip.open(_info(f"{member}.jsonl"), "w", force_zip64=True) as file:
             for text in texts:
                 before, count = chained(before, text), count + 1
                 file.write(f"{before} {text}\n".encode())
@@ -166,7 +168,7 @@ class BundleWriter:
             members=tuple(self._members),
         )
         manifest = sealed(manifest, self._signer)
-        self._zip.writestr(zipfile.ZipInfo(MANIFEST, _DATE), write(manifest))
+        self._zip.writestr(_info(MANIFEST), write(manifest))
         self._zip.close()
         self._part.replace(self._path)
         return manifest
@@ -240,6 +242,7 @@ class BundleReader:
                 yield line[:-1].decode(errors="replace")
 
     def _checked_manifest(self, members: tuple[str, ...]) -> Manifest:
+        _check_size(self._zip.infolist(), self._file.seek(0, os.SEEK_END))
         names = self._zip.namelist()
         if sorted(names) != sorted([*(f"{each}.jsonl" for each in members), MANIFEST]):
             odd = sorted(set(names) ^ {*(f"{each}.jsonl" for each in members), MANIFEST})
@@ -257,6 +260,27 @@ class BundleReader:
             raise BundleFault("manifest", 0, "its hash does not fit")
         _check_signature(manifest)
         return manifest
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _DATE)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def _check_size(members: Iterable[zipfile.ZipInfo], file_bytes: int) -> None:
+    """Refuse an archive made to fill its reader's time or memory.
+
+    Each line begins with 32 bytes of hash, which do not compress: no genuine member shrinks so far.
+    """
+    packed = 0
+    for each in members:
+        packed += each.compress_size
+        if each.file_size > MOST_TIMES_SMALLER * each.compress_size + MOST_BYTES_A_LINE:
+            reason = f"{each.filename} would unpack to {each.file_size:,} bytes: no bundle does"
+            raise BundleFault("archive", 0, reason)
+    if packed > file_bytes:
+        raise BundleFault("archive", 0, "its members lie on top of each other")
 
 
 @contextmanager

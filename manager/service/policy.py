@@ -28,5 +28,6 @@ POLICY = Policy(
         f"{_V1}DriverService/ListEarnings": _DRIVERS,
         f"{_V1}DriverService/WatchNotices": _DRIVERS,
         f"{_V1}AuditService/ListAuditEntries": ADMINS,
+        f"{_V1}EvidenceService/ExportBundle": OPERATORS,
     }
 )

@@ -15,6 +15,8 @@ from gridcord.api.manager.v1 import (
     cable_session_service_pb2_grpc,
     driver_service_pb2,
     driver_service_pb2_grpc,
+    evidence_service_pb2,
+    evidence_service_pb2_grpc,
     fleet_service_pb2,
     fleet_service_pb2_grpc,
     resource_session_service_pb2,
@@ -32,6 +34,8 @@ from manager.service.blocks import FAILURES as BLOCK_FAILURES
 from manager.service.blocks import SiteBlockServicer
 from manager.service.cables import CableSessionServicer
 from manager.service.drivers import DriverServicer
+from manager.service.evidence import FAILURES as EVIDENCE_FAILURES
+from manager.service.evidence import EvidenceServicer
 from manager.service.fleet_tools import FleetServicer
 from manager.service.resources import ResourceSessionServicer
 from manager.service.transfers import TransferServicer
@@ -58,6 +62,7 @@ def tool_services(
     fleet: FleetServicer,
     drivers: DriverServicer,
     audit: AuditServicer,
+    evidence: EvidenceServicer,
 ) -> list[Service]:
     """What the aggregator's tools and drivers' apps call."""
     return [
@@ -92,6 +97,13 @@ def tool_services(
             "AuditService",
             audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
             audit,
+        ),
+        _service(
+            evidence_service_pb2,
+            "EvidenceService",
+            evidence_service_pb2_grpc.add_EvidenceServiceServicer_to_server,
+            evidence,
+            EVIDENCE_FAILURES,
         ),
     ]
 

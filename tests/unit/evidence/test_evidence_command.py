@@ -12,10 +12,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
-from gridcord.cli.ending import CommandError
-from gridcord.cli.evidence import export_bundle
 from gridcord.cli.main import main
 from gridcord.evidence.bundle import MemorySource, Scope, verify
+from gridcord.evidence.bundle_export import DoesNotVerify, export_bundle
 from tests.unit.evidence.records import START_S
 from tests.unit.evidence.resealing import closed, opened
 from tests.unit.evidence.town import AGGREGATOR, CABLES, SIGNERS, Town
@@ -116,5 +115,6 @@ def test_an_export_is_verified_before_it_leaves(tmp_path: Path) -> None:
     manifest = export_bundle(MemorySource(scope, lines), path, created_s=START_S, signer=AGGREGATOR)
     assert verify(path).root == manifest.root
     wrong = MemorySource(scope, lines | {"earnings": lines["earnings"][1:]})
-    with pytest.raises(CommandError, match="does not verify"):
-        export_bundle(wrong, path, created_s=START_S)
+    with pytest.raises(DoesNotVerify, match="earnings line"):
+        export_bundle(wrong, tmp_path / "wrong.zip", created_s=START_S)
+    assert [each.name for each in tmp_path.iterdir()] == ["town.zip"]
