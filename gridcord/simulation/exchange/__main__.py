@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import time
 from typing import ClassVar
 
 from pydantic import Field, field_validator
@@ -22,6 +23,7 @@ from gridcord.simulation.exchange.background import Depth
 from gridcord.simulation.exchange.faults import Fault, FaultPlan
 from gridcord.simulation.exchange.prices import PriceSeries, SyntheticPrices, TablePrices
 from gridcord.simulation.exchange.rules import Exchange
+from gridcord.simulation.exchange.schedule import AuctionGate
 from gridcord.simulation.exchange.server import ExchangeServer, Timing
 from gridcord.simulation.exchange.state import State
 
@@ -38,6 +40,8 @@ class MarketSettings(Section):
     steps: int = Field(default=20, ge=1)
     step_wh: int = Field(default=500_000, ge=50_000, multiple_of=50_000)
     step_micros_per_kwh: int = Field(default=100_000, ge=10_000, multiple_of=10_000)
+    gate_closes: time = time(10, 0)
+    gate_days_before: int = Field(default=1, ge=0, le=14)
 
     @field_validator("shown_areas")
     @classmethod
@@ -137,6 +141,7 @@ def make_server(settings: ExchangeSettings, *, state: State, clock: Clock) -> Ex
         members=frozenset(settings.market.members),
         depth=settings.market.depth(),
         shown_areas=[AREA_CODES[area] for area in settings.market.shown_areas],
+        gate=AuctionGate(settings.market.gate_closes, settings.market.gate_days_before),
     )
     timing = Timing(
         idle_s=settings.timing.idle_s,

@@ -11,8 +11,9 @@ from gridcord.protocols.jepx import calls, fields
 from gridcord.protocols.jepx.board import MarketResult
 from gridcord.protocols.jepx.fields import ErrorCode, MessageError
 from gridcord.protocols.jepx.offers import BidResult, StoredBid
-from gridcord.simulation.exchange import auction, background, schedule
+from gridcord.simulation.exchange import auction, background
 from gridcord.simulation.exchange.prices import PriceSeries
+from gridcord.simulation.exchange.schedule import AuctionGate
 from gridcord.simulation.exchange.state import DAY_AHEAD, BidRow, State
 
 LOT_WH = fields.energy_wh(fields.VOLUME_STEP_W)
@@ -28,15 +29,17 @@ class DayAhead:
         state: What is kept.
         prices: What the market trades at without us.
         depth: How deep it is.
+        gate: When the auction of a day is held.
     """
 
     state: State
     prices: PriceSeries
     depth: background.Depth
+    gate: AuctionGate
 
     def offer(self, call: calls.Offers, member: str, now_s: float) -> str:
         """Take all offers or none; returns how many (DAH1001)."""
-        if not all(schedule.takes_day_ahead(o.delivery_date, now_s) for o in call.offers):
+        if not all(self.gate.takes(o.delivery_date, now_s) for o in call.offers):
             raise MessageError(ErrorCode.SCHEDULE, "deliveryDate")
         with self.state.transaction():
             for offer in call.offers:
@@ -50,7 +53,7 @@ class DayAhead:
 
     def delete(self, call: calls.Deletions, member: str, now_s: float) -> str:
         """Delete some or all bids of a day; returns how many (DAH1003)."""
-        if not schedule.takes_day_ahead(call.delivery_date, now_s):
+        if not self.gate.takes(call.delivery_date, now_s):
             raise MessageError(ErrorCode.SCHEDULE, "deliveryDate")
         known = {str(row.bid_no): row for row in self._bids(call.delivery_date, member)}
         wanted = set(known if call.bid_nos is None else call.bid_nos)
@@ -78,7 +81,7 @@ class DayAhead:
 
     def market(self, call: calls.OfDay, now_s: float) -> list[MarketResult]:
         """Prices of a day; nothing before the auction (DAH1050)."""
-        if now_s < schedule.day_ahead_closes_s(call.delivery_date):
+        if now_s < self.gate.closes_s(call.delivery_date):
             return []
         held = self.state.area_prices(call.delivery_date)
         rows = (
@@ -89,7 +92,7 @@ class DayAhead:
 
     def clear_due(self, now_s: float) -> list[date]:
         """Hold the auctions whose gates have closed; returns their days."""
-        due = [d for d in self.state.days_to_clear() if now_s >= schedule.day_ahead_closes_s(d)]
+        due = [d for d in self.state.days_to_clear() if now_s >= self.gate.closes_s(d)]
         for day in due:
             with self.state.transaction():
                 self._clear(day, now_s)

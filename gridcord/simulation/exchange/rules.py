@@ -12,6 +12,7 @@ from gridcord.simulation.exchange.background import Depth
 from gridcord.simulation.exchange.day_ahead import DayAhead
 from gridcord.simulation.exchange.intraday import Intraday
 from gridcord.simulation.exchange.prices import PriceSeries
+from gridcord.simulation.exchange.schedule import AuctionGate
 from gridcord.simulation.exchange.state import State
 
 Listener = Callable[[Sequence[Notice]], None]
@@ -26,6 +27,7 @@ class Exchange:
         members: Ids that may call.
         depth: How deep the markets are.
         shown_areas: Areas whose intraday quotes stand from the start.
+        gate: When the auction of a day is held.
     """
 
     def __init__(
@@ -36,11 +38,12 @@ class Exchange:
         members: frozenset[str],
         depth: Depth | None = None,
         shown_areas: Sequence[str] = (),
+        gate: AuctionGate = AuctionGate(),
     ) -> None:
         self._members = members
         self._listeners: list[Listener] = []
         self.suspended: set[tuple[date, str]] = set()
-        self._day_ahead = DayAhead(state=state, prices=prices, depth=depth or Depth())
+        self._day_ahead = DayAhead(state=state, prices=prices, depth=depth or Depth(), gate=gate)
         self._intraday = Intraday(
             state=state,
             prices=prices,

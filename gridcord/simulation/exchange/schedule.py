@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,9 +14,30 @@ CALENDAR = Calendar(zone="Asia/Tokyo")
 
 _DAY_AHEAD_OPENS_DAYS = 14  # ten business days are never more
 _DAY_AHEAD_OPENS = time(7, 0)
-_DAY_AHEAD_CLOSES = time(10, 0)
 _INTRADAY_OPENS = time(17, 0)
 _INTRADAY_LEAD_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionGate:
+    """When the auction of a delivery day is held; the exchange's own hour by default.
+
+    Args:
+        closes: Wall clock of the exchange, without a zone.
+        days_before: Days from there to the delivery day, >= 0.
+    """
+
+    closes: time = time(10, 0)
+    days_before: int = 1
+
+    def closes_s(self, day: date) -> float:
+        """First second after the gate of a delivery day."""
+        return _at(day - timedelta(days=self.days_before), self.closes)
+
+    def takes(self, day: date, now_s: float) -> bool:
+        """Whether bids for a delivery day are taken now."""
+        opens_s = _at(day - timedelta(days=_DAY_AHEAD_OPENS_DAYS), _DAY_AHEAD_OPENS)
+        return opens_s <= now_s < self.closes_s(day)
 
 
 def local(instant_s: float) -> datetime:
@@ -31,17 +53,6 @@ def today(instant_s: float) -> date:
 def period_of(day: date, code: str) -> Period:
     """The period of a half hour of a day."""
     return CALENDAR.period(day, int(code))
-
-
-def day_ahead_closes_s(day: date) -> float:
-    """First second after the gate of a delivery day."""
-    return _at(day - timedelta(days=1), _DAY_AHEAD_CLOSES)
-
-
-def takes_day_ahead(day: date, now_s: float) -> bool:
-    """Whether day-ahead bids for a delivery day are taken now."""
-    opens_s = _at(day - timedelta(days=_DAY_AHEAD_OPENS_DAYS), _DAY_AHEAD_OPENS)
-    return opens_s <= now_s < day_ahead_closes_s(day)
 
 
 def takes_intraday(day: date, code: str, now_s: float) -> bool:
