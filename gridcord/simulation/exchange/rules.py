@@ -38,12 +38,14 @@ class Exchange:
         members: frozenset[str],
         depth: Depth | None = None,
         shown_areas: Sequence[str] = (),
-        gate: AuctionGate = AuctionGate(),
+        gate: AuctionGate | None = None,
     ) -> None:
         self._members = members
         self._listeners: list[Listener] = []
         self.suspended: set[tuple[date, str]] = set()
-        self._day_ahead = DayAhead(state=state, prices=prices, depth=depth or Depth(), gate=gate)
+        self._day_ahead = DayAhead(
+            state=state, prices=prices, depth=depth or Depth(), gate=gate or AuctionGate()
+        )
         self._intraday = Intraday(
             state=state,
             prices=prices,
