@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
@@ -34,7 +34,8 @@ class Failure(Exception):
         code: gRPC status code; tells the caller whether trying again can help.
         reason: UPPER_SNAKE_CASE, stable, part of the API; tells the caller what happened.
         message: For a person; may change at any time.
-        metadata: The values that `message` mentions.
+        metadata: The values that `message` mentions; `field` names the field of the request that
+            cannot be used.
     """
 
     def __init__(
@@ -47,10 +48,22 @@ class Failure(Exception):
         self.metadata = metadata
 
     def to_status(self) -> Status:
-        """The status as it goes over the wire, with `google.rpc.ErrorInfo`."""
-        detail = AnyMessage()
-        detail.Pack(ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata))
-        return Status(code=self.code.value[0], message=self.message, details=[detail])
+        """The status as it goes over the wire: `google.rpc.ErrorInfo`, for a field `BadRequest`."""
+        told: list[Message] = [
+            ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata),
+        ]
+        if self.field:
+            violation = BadRequest.FieldViolation(field=self.field, description=self.message)
+            told.append(BadRequest(field_violations=[violation]))
+        details = [AnyMessage() for _ in told]
+        for detail, message in zip(details, told, strict=True):
+            detail.Pack(message)
+        return Status(code=self.code.value[0], message=self.message, details=details)
+
+    @property
+    def field(self) -> str:
+        """The field of the request that cannot be used; empty when it is not about one."""
+        return self.metadata.get("field", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,13 @@ import typer
 
 from gridcord.cli.connection import Data, Manager, ServerName, Tls, ask, connection
 from gridcord.cli.ending import CommandError
+from gridcord.cli.following import EVERY_S, Every, Follow, show_rows
 from gridcord.cli.tables import (
     AsJson,
     Limit,
     Shown,
-    collected,
     enum_text,
     print_facts,
-    print_rows,
     time_text,
     within,
 )
@@ -56,6 +55,8 @@ def blocks(
     site: Annotated[str, typer.Option(help="Of this site.")] = "",
     ended: Annotated[bool, typer.Option("--ended", help="Also those no longer in force.")] = False,
     limit: Limit = None,
+    follow: Follow = False,
+    every: Every = EVERY_S,
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
@@ -63,11 +64,15 @@ def blocks(
     data: Data = None,
 ) -> None:
     """List blocks, newest first."""
-    found = ask(
+    show_rows(
         connection(manager, tls, server_name, data),
-        lambda client: collected(client.blocks(site_id=site, include_ended=ended, limit=limit)),
+        lambda client: client.blocks(site_id=site, include_ended=ended, limit=limit),
+        name="blocks",
+        columns=COLUMNS,
+        as_json=as_json,
+        follow=follow,
+        every_s=every,
     )
-    print_rows("blocks", found, COLUMNS, as_json=as_json)
 
 
 @block_app.command()

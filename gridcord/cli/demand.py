@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 
-from gridcord.cli.connection import Data, Manager, ServerName, Tls, ask, connection
+from gridcord.cli.connection import Data, Manager, ServerName, Tls, connection
+from gridcord.cli.following import EVERY_S, Every, Follow, show_rows
 from gridcord.cli.tables import (
     AsJson,
     From,
     Limit,
     Shown,
     To,
-    collected,
     period_text,
-    print_rows,
     within,
 )
 
@@ -39,6 +38,8 @@ def demand(
     start: From = None,
     end: To = None,
     limit: Limit = None,
+    follow: Follow = False,
+    every: Every = EVERY_S,
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
@@ -47,8 +48,12 @@ def demand(
 ) -> None:
     """List demand by area and period, oldest first."""
     link, periods = connection(manager, tls, server_name, data), within(start, end)
-    found = ask(
+    show_rows(
         link,
-        lambda client: collected(client.demand(area_id=area, within=periods, limit=limit)),
+        lambda client: client.demand(area_id=area, within=periods, limit=limit),
+        name="demand",
+        columns=COLUMNS,
+        as_json=as_json,
+        follow=follow,
+        every_s=every,
     )
-    print_rows("demand", found, COLUMNS, as_json=as_json)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gridcord.cli.connection import Data, Manager, ServerName, Tls, ask, connection
+from gridcord.cli.following import EVERY_S, Every, Follow, show_rows
 from gridcord.cli.plain_message import plain
 from gridcord.cli.tables import (
     AsJson,
@@ -14,13 +15,12 @@ from gridcord.cli.tables import (
     Limit,
     Shown,
     To,
-    collected,
     console,
     enum_text,
     money_text,
     period_text,
     print_line,
-    print_rows,
+    print_text,
     rows_total,
     time_text,
     within,
@@ -50,6 +50,8 @@ def earnings(
     start: From = None,
     end: To = None,
     limit: Limit = None,
+    follow: Follow = False,
+    every: Every = EVERY_S,
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
@@ -58,11 +60,15 @@ def earnings(
 ) -> None:
     """List what drivers earned per half hour, and the sum."""
     link, periods = connection(manager, tls, server_name, data), within(start, end)
-    found = ask(
+    found = show_rows(
         link,
-        lambda client: collected(client.earnings(driver_id=driver, within=periods, limit=limit)),
+        lambda client: client.earnings(driver_id=driver, within=periods, limit=limit),
+        name="earnings",
+        columns=COLUMNS,
+        as_json=as_json,
+        follow=follow,
+        every_s=every,
     )
-    print_rows("earnings", found, COLUMNS, as_json=as_json)
     if not as_json:
         for total in rows_total(found, lambda t: (t.earning.availability, t.earning.energy)):
             console().print(f"[bold]together {total}[/]")
@@ -102,7 +108,7 @@ def watch(
             whom = notice.driver_id or "host"
             allowed = enum_text(notice, "permission")
             when = time_text(notice.create_time)
-            typer.echo(f"{when}  {whom}  {notice.site_id}  {notice.reason}  {allowed}")
-            typer.echo(f"    {notice.text}")
+            print_text(f"{when}  {whom}  {notice.site_id}  {notice.reason}  {allowed}")
+            print_text(f"    {notice.text}")
 
     ask(connection(manager, tls, server_name, data), follow)

@@ -6,11 +6,13 @@ is needed does not answer, 130 Ctrl-C.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -78,7 +80,7 @@ class Mount(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called, imported now."""
         name, found, rest = super().resolve_command(ctx, args)
-        return name, found and _load(str(name)), rest
+        return name, found and load_command(str(name)), rest
 
 
 app = typer.Typer(
@@ -152,7 +154,12 @@ def _failure_of(error: Exception) -> tuple[str, ExitCode] | None:
     return f"{error.reason}: {error.message}", exit_code
 
 
-def _load(name: str) -> Any:
+def load_command(name: str) -> Any:
+    """The command of a name, imported now.
+
+    Raises:
+        CommandError: Something it needs is not installed.
+    """
     target = COMMANDS[name].target if name in COMMANDS else _others()[name].value
     module, _, attribute = target.partition(":")
     try:
@@ -167,12 +174,13 @@ def _load(name: str) -> Any:
 
 
 def _said_of_itself(name: str) -> str:
-    """The summary of a command that another package brings."""
-    entry = _others()[name]
-    try:
-        return str(entry.load().info.help or entry.value)
-    except ImportError:
-        return entry.value
+    """The summary of a command that another package brings: its module's, read without import."""
+    found = find_spec(_others()[name].module)
+    if found is None or found.origin is None:
+        return _others()[name].value
+    told = ast.get_docstring(ast.parse(Path(found.origin).read_bytes())) or ""
+    sentence = told.split("\n\n", 1)[0].partition(": ")[2] or told
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _present(command: Mounted) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 import typer
 
-from gridcord.cli.connection import Data, Manager, ServerName, Tls, ask, connection
-from gridcord.cli.tables import AsJson, Limit, Shown, collected, enum_text, print_rows
+from gridcord.cli.connection import Data, Manager, ServerName, Tls, connection
+from gridcord.cli.following import EVERY_S, Every, Follow, show_rows
+from gridcord.cli.tables import AsJson, Limit, Shown, enum_text
 
 app = typer.Typer(help="Which vehicles, stations and batteries can be dispatched.")
 
@@ -42,6 +43,8 @@ COLUMNS = (
 @app.command()
 def resources(
     limit: Limit = None,
+    follow: Follow = False,
+    every: Every = EVERY_S,
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
@@ -49,6 +52,12 @@ def resources(
     data: Data = None,
 ) -> None:
     """List connected resources by id."""
-    link = connection(manager, tls, server_name, data)
-    found = ask(link, lambda client: collected(client.resources(limit=limit)))
-    print_rows("resources", found, COLUMNS, as_json=as_json)
+    show_rows(
+        connection(manager, tls, server_name, data),
+        lambda client: client.resources(limit=limit),
+        name="resources",
+        columns=COLUMNS,
+        as_json=as_json,
+        follow=follow,
+        every_s=every,
+    )

@@ -17,13 +17,12 @@ from gridcord.cli.connection import (
     connection,
     hand_down,
 )
+from gridcord.cli.following import EVERY_S, Every, Follow, show_rows
 from gridcord.cli.tables import (
     AsJson,
     Limit,
     Shown,
-    collected,
     enum_text,
-    print_rows,
     time_text,
     watts_text,
 )
@@ -50,6 +49,8 @@ def sessions(
     site: Annotated[str, typer.Option(help="At this site.")] = "",
     ended: Annotated[bool, typer.Option("--ended", help="Also those that ended.")] = False,
     limit: Limit = None,
+    follow: Follow = False,
+    every: Every = EVERY_S,
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
@@ -60,11 +61,15 @@ def sessions(
     if ctx.invoked_subcommand:
         hand_down(ctx)
         return
-    found = ask(
+    show_rows(
         connection(manager, tls, server_name, data),
-        lambda client: collected(client.sessions(site_id=site, include_ended=ended, limit=limit)),
+        lambda client: client.sessions(site_id=site, include_ended=ended, limit=limit),
+        name="sessions",
+        columns=COLUMNS,
+        as_json=as_json,
+        follow=follow,
+        every_s=every,
     )
-    print_rows("sessions", found, COLUMNS, as_json=as_json)
 
 
 @app.command()

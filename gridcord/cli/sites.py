@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import typer
 
-from gridcord.cli.connection import Data, Manager, ServerName, Tls, ask, connection
+from gridcord.cli.connection import Data, Manager, ServerName, Tls, connection
+from gridcord.cli.following import EVERY_S, Every, Follow, show_rows
 from gridcord.cli.tables import (
     AsJson,
     Limit,
     Shown,
-    collected,
     enum_text,
     period_text,
-    print_rows,
 )
 from gridcord.clients.manager import ManagerClient
 
@@ -41,6 +41,8 @@ COLUMNS = (
 def sites(
     site: Annotated[str, typer.Option(help="Only this one.")] = "",
     limit: Limit = None,
+    follow: Follow = False,
+    every: Every = EVERY_S,
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
@@ -49,8 +51,19 @@ def sites(
 ) -> None:
     """List sites by id, or show one."""
 
-    async def found(client: ManagerClient) -> list[Any]:
-        return [await client.site(site)] if site else await collected(client.sites(limit=limit))
+    async def found(client: ManagerClient) -> AsyncIterator[Any]:
+        if site:
+            yield await client.site(site)
+            return
+        async for each in client.sites(limit=limit):
+            yield each
 
-    link = connection(manager, tls, server_name, data)
-    print_rows("sites", ask(link, found), COLUMNS, as_json=as_json)
+    show_rows(
+        connection(manager, tls, server_name, data),
+        found,
+        name="sites",
+        columns=COLUMNS,
+        as_json=as_json,
+        follow=follow,
+        every_s=every,
+    )

@@ -52,6 +52,13 @@ def print_rows(name: str, rows: Sequence[Any], columns: Sequence[Shown], *, as_j
     if as_json:
         typer.echo(json.dumps({name: [plain(row) for row in rows]}, indent=2))
         return
+    console().print(table_of(name, rows, columns))
+
+
+def table_of(name: str, rows: Sequence[Any], columns: Sequence[Shown]) -> Table | str:
+    """Rows as a table; a line where there are none."""
+    if not rows:
+        return f"[dim]no {name}[/]"
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(
@@ -59,7 +66,7 @@ def print_rows(name: str, rows: Sequence[Any], columns: Sequence[Shown], *, as_j
         )
     for row in rows:
         table.add_row(*(escape(column.of(row)) for column in columns))
-    console().print(table if rows else f"[dim]no {name}[/]")
+    return table
 
 
 def print_facts(message: Any, *, as_json: bool) -> None:
@@ -76,7 +83,12 @@ def print_facts(message: Any, *, as_json: bool) -> None:
 
 def print_line(content: Any) -> None:
     """Print one line of JSON now, also into a pipe."""
-    sys.stdout.write(json.dumps(content) + "\n")
+    print_text(json.dumps(content))
+
+
+def print_text(text: str) -> None:
+    """Print a line now, also into a pipe."""
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

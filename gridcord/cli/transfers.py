@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -16,6 +17,8 @@ from gridcord.cli.connection import (
     connection,
     hand_down,
 )
+from gridcord.cli.ending import CommandError
+from gridcord.cli.following import show_rows
 from gridcord.cli.plain_message import plain
 from gridcord.cli.tables import (
     AsJson,
@@ -23,15 +26,18 @@ from gridcord.cli.tables import (
     Limit,
     Shown,
     To,
-    collected,
     enum_text,
     money_text,
     period_text,
     print_line,
-    print_rows,
+    print_text,
     within,
 )
 from gridcord.clients.manager import FROM_FIRST, ManagerClient
+
+Site = Annotated[str, typer.Option(help="At this site.")]
+Cable = Annotated[str, typer.Option(help="Of this cable.")]
+Driver = Annotated[str, typer.Option(help="Of this driver.")]
 
 app = typer.Typer(help="What went through cables.", invoke_without_command=True)
 
@@ -55,12 +61,15 @@ COLUMNS = (
 @app.callback()
 def transfers(
     ctx: typer.Context,
-    site: Annotated[str, typer.Option(help="At this site.")] = "",
-    cable: Annotated[str, typer.Option(help="Of this cable.")] = "",
-    driver: Annotated[str, typer.Option(help="Of this driver.")] = "",
+    site: Site = "",
+    cable: Cable = "",
+    driver: Driver = "",
     start: From = None,
     end: To = None,
     limit: Limit = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C, as watch does.")
+    ] = False,
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
@@ -72,15 +81,22 @@ def transfers(
         hand_down(ctx)
         return
     link, periods = connection(manager, tls, server_name, data), within(start, end)
-    found = ask(
+    wanted = Wanted(site=site, cable=cable, driver=driver)
+    if follow:
+        if start or end or limit:
+            message = "--follow goes on from now: leave out --from, --to and --limit"
+            raise CommandError(message)
+        ask(link, partial(_follow, begin="", wanted=wanted, as_json=as_json))
+        return
+    show_rows(
         link,
-        lambda client: collected(
-            client.transfers(
-                site_id=site, cable_id=cable, driver_id=driver, within=periods, limit=limit
-            )
+        lambda client: client.transfers(
+            site_id=site, cable_id=cable, driver_id=driver, within=periods, limit=limit
         ),
+        name="transfers",
+        columns=COLUMNS,
+        as_json=as_json,
     )
-    print_rows("transfers", found, COLUMNS, as_json=as_json)
 
 
 @app.command()
@@ -91,6 +107,9 @@ def watch(
     cursor: Annotated[
         str, typer.Option(help="Go on behind this cursor, the last that --json printed.")
     ] = "",
+    site: Site = "",
+    cable: Cable = "",
+    driver: Driver = "",
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
@@ -98,16 +117,30 @@ def watch(
     data: Data = None,
 ) -> None:
     """Follow transfers as they are stored or change, until Ctrl-C; with --json one line each."""
+    link = connection(manager, tls, server_name, data)
+    wanted = Wanted(site=site, cable=cable, driver=driver)
     begin = FROM_FIRST if from_first else cursor
+    ask(link, partial(_follow, begin=begin, wanted=wanted, as_json=as_json))
 
-    async def follow(client: ManagerClient) -> None:
-        async for told in client.watch_transfers(begin):
-            if told.WhichOneof("message") != "transfer":
-                continue
-            if as_json:
-                print_line({"cursor": told.cursor, "transfer": plain(told.transfer)})
-            else:
-                texts = (column.of(told.transfer) for column in COLUMNS)
-                typer.echo("  ".join(text for text in texts if text))
 
-    ask(connection(manager, tls, server_name, data), follow)
+class Wanted(NamedTuple):
+    """Which transfers are printed; an empty text takes all."""
+
+    site: str
+    cable: str
+    driver: str
+
+    def includes(self, transfer: pb.Transfer) -> bool:
+        """Whether it is one of them."""
+        found = (transfer.site_id, transfer.key.cable_id, transfer.driver_id)
+        return all(not asked or asked == each for asked, each in zip(self, found, strict=True))
+
+
+async def _follow(client: ManagerClient, *, begin: str, wanted: Wanted, as_json: bool) -> None:
+    async for told in client.watch_transfers(begin):
+        if told.WhichOneof("message") != "transfer" or not wanted.includes(told.transfer):
+            continue
+        if as_json:
+            print_line({"cursor": told.cursor, "transfer": plain(told.transfer)})
+        else:
+            print_text("  ".join(filter(None, (column.of(told.transfer) for column in COLUMNS))))

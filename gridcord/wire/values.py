@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,8 +16,17 @@ LATEST_S = 7_258_118_400  # 2200-01-01
 MAX_LENGTH_S = 86_400
 
 
+_FIELD = re.compile(r"([a-z][a-z0-9_.]*): ")
+
+
 class WireError(ValueError):
     """A message says something that cannot be; the text names the field and what is wrong."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The field that the text names, for a `BadRequest` to the caller."""
+        named = _FIELD.match(str(self))
+        return {"field": named[1]} if named else {}
 
 
 def check_text(text: str, *, most: int, field: str) -> None:

@@ -7,8 +7,9 @@ evidence that came after the lift (hysteresis).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from gridcord.metering.reading import Permission, Verdict
 from gridcord.metering.verdict import StatedMatch
@@ -30,9 +31,13 @@ class SiteNotBlocked(Exception):
 class ReasonRequired(Exception):
     """A decision of a person needs a reason."""
 
+    metadata: ClassVar[Mapping[str, str]] = {"field": "reason"}
+
 
 class PermissionInvalid(Exception):
     """A block withholds something: it cannot permit everything."""
+
+    metadata: ClassVar[Mapping[str, str]] = {"field": "permission"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from manager.domain.block_rules import (
     SiteNotBlocked,
 )
 from manager.service.callers import operator_of_caller
+from manager.service.filters import reason_of, text_filter
 from manager.service.paging import fill_page, number_token, page_size
 from manager.service.transfer_messages import block_to_proto
 from manager.storage.governed_blocks import SqlBlocks
@@ -68,12 +69,12 @@ class SiteBlockServicer(SiteBlockServiceServicer):
         block = await self._governor.create(
             _site(request.site_id),
             permission_from_proto(request.permission),
-            request.reason,
+            reason_of(request),
             operator=operator_of_caller(),
             expire_s=seconds_from_proto(request.expire_time, field="expire_time")
             if request.HasField("expire_time")
             else None,
-            request_id=request.request_id or None,
+            request_id=text_filter(request, "request_id") or None,
         )
         return pb.CreateSiteBlockResponse(site_block=block_to_proto(block))
 
@@ -84,7 +85,7 @@ class SiteBlockServicer(SiteBlockServiceServicer):
         size = page_size(request.page_size)
         before = number_token(request.page_token) or None
         found = await self._blocks.page(
-            site_id=request.site_id,
+            site_id=text_filter(request, "site_id"),
             include_ended=request.include_ended,
             before=before,
             limit=size + 1,
@@ -97,7 +98,7 @@ class SiteBlockServicer(SiteBlockServiceServicer):
     ) -> pb.LiftSiteBlockResponse:
         """Lift what is in force at a site; the records stay."""
         lifted = await self._governor.lift(
-            _site(request.site_id), request.reason, operator=operator_of_caller()
+            _site(request.site_id), reason_of(request), operator=operator_of_caller()
         )
         return pb.LiftSiteBlockResponse(site_block=block_to_proto(lifted[-1]))
 
@@ -105,10 +106,10 @@ class SiteBlockServicer(SiteBlockServiceServicer):
         self, request: pb.RequestActiveProofRequest, context: Context
     ) -> pb.RequestActiveProofResponse:
         """Ask for an active proof at a site."""
-        if not request.reason.strip():
+        if not reason_of(request).strip():
             raise ReasonRequired("say why the proof is asked for")
         proof_id, cable_id = await self._prove(
-            _site(request.site_id), request.reason, operator_of_caller()
+            _site(request.site_id), reason_of(request), operator_of_caller()
         )
         return pb.RequestActiveProofResponse(proof_id=proof_id, cable_id=cable_id)
 
@@ -117,4 +118,6 @@ def _site(text: str) -> SiteId:
     try:
         return site_id_from_proto(text)
     except WireError as error:
-        raise Failure(grpc.StatusCode.INVALID_ARGUMENT, "SITE_ID_INVALID", str(error)) from None
+        raise Failure(
+            grpc.StatusCode.INVALID_ARGUMENT, "SITE_ID_INVALID", str(error), field="site_id"
+        ) from None

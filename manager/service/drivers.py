@@ -13,7 +13,7 @@ from gridcord.api.manager.v1 import driver_service_pb2 as pb
 from gridcord.api.manager.v1.driver_service_pb2_grpc import DriverServiceServicer
 from gridcord.chassis.failures import Failure
 from gridcord.chassis.identity import Kind, caller
-from gridcord.wire.values import seconds_from_proto
+from manager.service.filters import text_filter, time_filter
 from manager.service.paging import (
     HEARTBEAT_S,
     LOOK_S,
@@ -52,9 +52,9 @@ class DriverServicer(DriverServiceServicer):
         size = page_size(request.page_size)
         found = await self._transfers.page(
             TransferFilter(
-                driver_id=permitted_driver(request.driver_id),
-                start_s=_time(request, "start_time"),
-                end_s=_time(request, "end_time"),
+                driver_id=permitted_driver(text_filter(request, "driver_id")),
+                start_s=time_filter(request, "start_time"),
+                end_s=time_filter(request, "end_time"),
             ),
             after_entry=number_token(request.page_token),
             limit=size + 1,
@@ -68,7 +68,7 @@ class DriverServicer(DriverServiceServicer):
         self, request: pb.WatchNoticesRequest, context: Context
     ) -> AsyncIterator[pb.WatchNoticesResponse]:
         """Stream notices as they come."""
-        driver_id = permitted_driver(request.driver_id)
+        driver_id = permitted_driver(text_filter(request, "driver_id"))
         number = cursor_number(request.cursor)
         after = await self._notices.last() if number is None else number
         quiet_since = time.monotonic()
@@ -100,9 +100,3 @@ def permitted_driver(asked: str) -> str:
             grpc.StatusCode.PERMISSION_DENIED, OTHER_DRIVER, "a driver sees its own data only"
         )
     return principal.id
-
-
-def _time(request: Any, name: str) -> int | None:
-    if not request.HasField(name):
-        return None
-    return seconds_from_proto(getattr(request, name), field=name)

@@ -16,7 +16,6 @@ from gridcord.wire.resource import kind_to_proto, setpoint_to_proto, telemetry_t
 from gridcord.wire.values import (
     period_to_proto,
     position_to_proto,
-    seconds_from_proto,
     time_to_proto,
 )
 from manager.domain.block_rules import ReasonRequired
@@ -26,7 +25,8 @@ from manager.fleet import Registry
 from manager.ports import Demands
 from manager.service.cable_link import CableLink
 from manager.service.callers import operator_of_caller
-from manager.service.paging import PAGE_TOKEN_INVALID, fill_page, is_number, page_size
+from manager.service.filters import needed_text, reason_of, text_filter, time_filter
+from manager.service.paging import fill_page, is_number, page_size, token_invalid
 from manager.service.resource_link import ResourceLink
 from manager.service.transfer_messages import block_to_proto
 from manager.storage.audit_log import SqlAuditLog
@@ -69,8 +69,8 @@ class FleetServicer(FleetServiceServicer):
         size = page_size(request.page_size)
         found = await self._views.sessions(
             include_ended=request.include_ended,
-            site_id=request.site_id,
-            after=_session_place(request.page_token),
+            site_id=text_filter(request, "site_id"),
+            after=_session_place(text_filter(request, "page_token")),
             limit=size + 1,
         )
         sessions, token = fill_page(
@@ -82,9 +82,9 @@ class FleetServicer(FleetServiceServicer):
         self, request: pb.EndCableSessionRequest, context: Context
     ) -> pb.EndCableSessionResponse:
         """Ask a cable to finish its session (patent S808)."""
-        if not request.reason.strip():
+        if not reason_of(request).strip():
             raise ReasonRequired("say why the session is ended")
-        link = self._links.get(request.cable_id)
+        link = self._links.get(text_filter(request, "cable_id"))
         if link is None:
             raise Failure(
                 grpc.StatusCode.NOT_FOUND,
@@ -105,13 +105,13 @@ class FleetServicer(FleetServiceServicer):
     ) -> pb.ListSitesResponse:
         """Return the sites that cables have been at."""
         size = page_size(request.page_size)
-        found = await self._views.sites(after=request.page_token, limit=size + 1)
+        found = await self._views.sites(after=text_filter(request, "page_token"), limit=size + 1)
         sites, token = fill_page(found, size, _site, lambda last: last.site_id)
         return pb.ListSitesResponse(sites=sites, next_page_token=token)
 
     async def GetSite(self, request: pb.GetSiteRequest, context: Context) -> pb.GetSiteResponse:
         """Return one site."""
-        view = await self._views.site(request.site_id)
+        view = await self._views.site(needed_text(request, "site_id"))
         if view is None:
             raise Failure(
                 grpc.StatusCode.NOT_FOUND,
@@ -125,8 +125,9 @@ class FleetServicer(FleetServiceServicer):
     ) -> pb.ListResourcesResponse:
         """Return connected vehicles, stations and batteries."""
         size = page_size(request.page_size)
+        after = text_filter(request, "page_token")
         behind = sorted(
-            (link for link in self._resources if link.device_id > request.page_token),
+            (link for link in self._resources if link.device_id > after),
             key=lambda link: link.device_id,
         )
         resources, token = fill_page(behind, size, _resource, lambda last: last.device_id)
@@ -138,10 +139,10 @@ class FleetServicer(FleetServiceServicer):
         """Return what was asked of the fleet and what it delivered."""
         size = page_size(request.page_size)
         found = await self._demands.reports(
-            start_s=_time(request, "start_time"),
-            end_s=_time(request, "end_time"),
-            area_id=request.area_id,
-            after=_demand_place(request.page_token),
+            start_s=time_filter(request, "start_time"),
+            end_s=time_filter(request, "end_time"),
+            area_id=text_filter(request, "area_id"),
+            after=_demand_place(text_filter(request, "page_token")),
             limit=size + 1,
         )
         reports, token = fill_page(
@@ -228,25 +229,11 @@ def _session_place(token: str) -> tuple[int, str, int] | None:
     start_s, _, rest = token.partition("/")
     cable_id, _, fence = rest.partition("/")
     if not is_number(start_s) or not is_number(fence):
-        raise _bad_token()
+        raise token_invalid()
     return int(start_s), cable_id, int(fence)
 
 
 def _demand_place(token: str) -> str:
     if token and not is_number(token.partition("/")[0]):
-        raise _bad_token()
+        raise token_invalid()
     return token
-
-
-def _bad_token() -> Failure:
-    return Failure(
-        grpc.StatusCode.INVALID_ARGUMENT,
-        PAGE_TOKEN_INVALID,
-        "page_token is not one that this service gave",
-    )
-
-
-def _time(request: Any, name: str) -> int | None:
-    if not request.HasField(name):
-        return None
-    return seconds_from_proto(getattr(request, name), field=name)

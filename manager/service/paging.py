@@ -36,6 +36,7 @@ def page_size(asked: int) -> int:
             grpc.StatusCode.INVALID_ARGUMENT,
             PAGE_SIZE_INVALID,
             f"page_size is 0 (for {DEFAULT_SIZE}) to {MOST}, not {asked}",
+            field="page_size",
         )
     return asked or DEFAULT_SIZE
 
@@ -47,12 +48,18 @@ def number_token(token: str) -> int:
         Failure: PAGE_TOKEN_INVALID for a text that is no token of ours.
     """
     if token and not is_number(token):
-        raise Failure(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            PAGE_TOKEN_INVALID,
-            "page_token is not one that this service gave",
-        )
+        raise token_invalid()
     return int(token or 0)
+
+
+def token_invalid() -> Failure:
+    """PAGE_TOKEN_INVALID: a text is no token of ours."""
+    return Failure(
+        grpc.StatusCode.INVALID_ARGUMENT,
+        PAGE_TOKEN_INVALID,
+        "page_token is not one that this service gave",
+        field="page_token",
+    )
 
 
 def cursor_number(cursor: str) -> int | None:
@@ -68,6 +75,7 @@ def cursor_number(cursor: str) -> int | None:
             grpc.StatusCode.INVALID_ARGUMENT,
             CURSOR_INVALID,
             'cursor is not one that this service gave; "0" starts from the first',
+            field="cursor",
         )
     return int(cursor)
 

@@ -14,7 +14,8 @@ from gridcord.api.manager.v1.transfer_service_pb2_grpc import TransferServiceSer
 from gridcord.chassis.failures import Failure
 from gridcord.settlement.transfer import TransferKey
 from gridcord.units import CableId
-from gridcord.wire.values import seconds_from_proto
+from gridcord.wire.values import WireError
+from manager.service.filters import text_filter, time_filter
 from manager.service.paging import (
     HEARTBEAT_S,
     LOOK_S,
@@ -45,8 +46,11 @@ class TransferServicer(TransferServiceServicer):
         self, request: pb.GetTransferRequest, context: Context
     ) -> pb.GetTransferResponse:
         """Return one transfer."""
+        if not request.key.cable_id:
+            text = "key: the cable, epoch and number of a transfer are needed"
+            raise WireError(text)
         key = TransferKey(
-            CableId(request.key.cable_id),
+            CableId(text_filter(request.key, "cable_id")),
             min(request.key.journal_epoch, 2**63 - 1),
             request.key.sequence_number,
         )
@@ -64,11 +68,11 @@ class TransferServicer(TransferServiceServicer):
         size = page_size(request.page_size)
         found = await self._transfers.page(
             TransferFilter(
-                cable_id=request.cable_id,
-                site_id=request.site_id,
-                driver_id=request.driver_id,
-                start_s=_time(request, "start_time"),
-                end_s=_time(request, "end_time"),
+                cable_id=text_filter(request, "cable_id"),
+                site_id=text_filter(request, "site_id"),
+                driver_id=text_filter(request, "driver_id"),
+                start_s=time_filter(request, "start_time"),
+                end_s=time_filter(request, "end_time"),
             ),
             after_entry=number_token(request.page_token),
             limit=size + 1,
@@ -100,9 +104,3 @@ class TransferServicer(TransferServiceServicer):
                 yield pb.WatchTransfersResponse(heartbeat=heartbeat, cursor=str(after))
             else:
                 await asyncio.sleep(LOOK_S)
-
-
-def _time(request: Any, name: str) -> int | None:
-    if not request.HasField(name):
-        return None
-    return seconds_from_proto(getattr(request, name), field=name)
