@@ -77,10 +77,15 @@ class Inbox:
         path.replace(self._folder / DONE / path.name)
 
     def _read(self, path: Path) -> tuple[int, int]:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         if self._store.known(path.name, digest):
             return 0, 0
-        options = ReadOptions(received_at_s=self._now(), period_s=self._period_s)
+        options = ReadOptions(
+            received_at_s=self._now(),
+            period_s=self._period_s,
+            known_registers=self._store.registers,
+        )
         with read_file(path, options) as delivery:
             return self._store.take(delivery, digest=digest, received_s=self._now())
 

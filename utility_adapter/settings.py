@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,10 +24,25 @@ class InboxSettings(Section):
     period_s: int = Field(default=1800, ge=60, le=86_400)
 
 
+class Nem12Settings(Section):
+    """`[outbox.nem12]`: how sites and cables are called in NEM12, and who writes to whom.
+
+    A site `nmi:<NMI>` and a cable whose id has at most 12 characters need no entry.
+    """
+
+    nmis: dict[str, str] = Field(default_factory=dict)
+    serials: dict[str, str] = Field(default_factory=dict)
+    sender: str = Field(default="GRIDCORD", min_length=1, max_length=10)
+    receiver: str = Field(default="MDP", min_length=1, max_length=10)
+    offset_s: int = Field(default=36_000, ge=-50_400, le=50_400)
+
+
 class OutboxSettings(Section):
     """`[outbox]`: the file that tells the utility what cables transferred."""
 
     file: FilePath | None = None
+    format: Literal["csv", "espi", "nem12"] = "csv"
+    nem12: Nem12Settings = Nem12Settings()
     write_every_s: float = Field(default=5.0, gt=0)
 
 

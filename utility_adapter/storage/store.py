@@ -20,6 +20,7 @@ from utility_adapter.domain.readings import DataQuality, ReadingFact, Register, 
 from utility_adapter.domain.site import RouteBAccess, Site, updated
 from utility_adapter.domain.transfers import ReportedTransfer
 from utility_adapter.sources.delivery import Delivery
+from utility_adapter.storage.registers import KnownRegisters, put_registers
 from utility_adapter.storage.tables import ASSET, DELIVERY, FACT, LOADING, SITE, TRANSFER
 
 
@@ -36,6 +37,11 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    @property
+    def registers(self) -> KnownRegisters:
+        """The last known read of each cumulative register."""
+        return KnownRegisters(self._engine)
 
     def known(self, name: str, digest: str) -> bool:
         """Whether a delivery was taken in before."""
@@ -54,6 +60,7 @@ class Store:
             for asset in delivery.assets:
                 _put(connection, ASSET, "asset_id", asset.asset_id, asdict(asset))
             _add_loadings(connection, delivery.loadings)
+            put_registers(connection, delivery.registers)
             for batch in delivery.batches():
                 intake = take_in(known=_facts_like(connection, batch), facts=batch)
                 added += len(intake.admitted)

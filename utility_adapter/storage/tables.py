@@ -1,4 +1,4 @@
-"""The tables: facts and transfers only grow; sites and equipment are as told last."""
+"""The tables: facts and transfers only grow; sites, equipment, registers are as told last."""
 
 from __future__ import annotations
 
@@ -57,6 +57,16 @@ TRANSFER = sa.Table(
     sa.Column("site_to_vehicle_wh", sa.BigInteger, nullable=False),
     sa.Column("vehicle_to_site_wh", sa.BigInteger, nullable=False),
     sa.Column("received_at_s", sa.Float, nullable=False),
+)
+REGISTER = sa.Table(
+    "register",
+    metadata,
+    sa.Column("site_id", sa.String(128), primary_key=True),
+    sa.Column("register", sa.String(8), primary_key=True),
+    sa.Column("at_s", sa.BigInteger, nullable=False),
+    sa.Column("wh", sa.BigInteger, nullable=False),
+    sa.Column("step_wh", sa.BigInteger, nullable=False),
+    sa.Column("quality", sa.String(16), nullable=False),
 )
 DELIVERY = sa.Table(
     "delivery",
