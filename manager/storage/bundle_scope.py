@@ -13,6 +13,7 @@ from gridcord.metering import matcher_state
 from gridcord.units import Period
 from manager.storage.ledger import FACT
 from manager.storage.rows import SiteRow, TransferRow
+from manager.storage.settlement import unsettled
 
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
@@ -83,6 +84,9 @@ def bundle_scope(connection: Connection, wanted: Wanted) -> BundleScope:
     """
     site_ids = frozenset(_closed(connection, _condition(wanted)))
     to_s = _horizon(connection, site_ids, wanted.to_s)
+    if unsettled(connection, site_ids, before_s=to_s):
+        message = "the ledger has not taken in all that is concluded yet: wait a moment"
+        raise NotJudged(message)
     if wanted.from_s is None:
         return BundleScope(site_ids=site_ids, before_s=None, seen_before=frozenset(), to_s=to_s)
     if wanted.from_s >= to_s:

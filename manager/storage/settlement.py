@@ -6,7 +6,7 @@ ledger says, in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,7 +61,7 @@ class SqlSettlement:
 
     async def settle(self, *, now_s: int, limit: int) -> int:
         """Take up to `limit` new things of each kind into the ledger; returns how many facts."""
-        if not await self._database.read(_waits):
+        if not await self._database.read(waits):
             return 0
         return await self._database.write(
             lambda c: settle(c, self._terms, now_s=now_s, limit=limit)
@@ -85,8 +85,8 @@ def settle(connection: Connection, terms: Terms, *, now_s: int, limit: int) -> i
     return seen
 
 
-def _waits(connection: Connection) -> bool:
-    """Whether there is anything to take."""
+def waits(connection: Connection) -> bool:
+    """Whether the manager knows anything that the ledger does not."""
     projected = int(cursor_of(connection, PROJECTED) or 0)
     if projected > int(cursor_of(connection, ENTRIES) or 0):
         return True
@@ -95,6 +95,26 @@ def _waits(connection: Connection) -> bool:
         return True
     last = connection.execute(sa.select(sa.func.max(TRANSFER.c.update_number))).scalar() or 0
     return int(last) > int(cursor_of(connection, VERDICTS) or 0)
+
+
+def unsettled(connection: Connection, site_ids: Collection[str], *, before_s: int) -> bool:
+    """Whether the ledger lacks anything about sites and periods that start before a time.
+
+    Args:
+        connection: Of the snapshot.
+        site_ids: These sites.
+        before_s: Seconds since 1970 UTC.
+    """
+    entries = int(cursor_of(connection, ENTRIES) or 0)
+    verdicts = int(cursor_of(connection, VERDICTS) or 0)
+    late = (TRANSFER.c.entry_number > entries) | (TRANSFER.c.update_number > verdicts)
+    for table, waiting in ((TRANSFER, late), (READING, READING.c.settled.is_(sa.false()))):
+        query = sa.select(table.c.site_id).where(
+            waiting, table.c.site_id.in_(site_ids), table.c.period_start < before_s
+        )
+        if connection.execute(query.limit(1)).first() is not None:
+            return True
+    return False
 
 
 def _entries(connection: Connection, limit: int) -> tuple[list[NewFact], int]:

@@ -62,6 +62,7 @@ class RecordingCable(HandCable):
         self.driver_id = driver_id or f"driver-of-{self.name}"
         self.rated_power_w = rated_power_w
         self.sequence = 0
+        self.page = 0  # of fiscal records
         self._signer = ocmf.SoftwareSigner(self.key)
         self._charged_wh = self._discharged_wh = 0
 
@@ -113,7 +114,7 @@ class RecordingCable(HandCable):
         """
         fiscal = ocmf.FiscalRecord(
             cable_id=CableId(self.name),
-            pagination=self.sequence + 1,
+            pagination=self.page + 1,
             journal_epoch=self.epoch,
             sequence_number=self.sequence + 1,
             meter=METER,
@@ -127,6 +128,7 @@ class RecordingCable(HandCable):
         """The next entry of its journal; a record that bears no fiscal record is signed."""
         if isinstance(content, TransferRecord) and not content.fiscal_record:
             content = self.signed(content)
+        self.page += isinstance(content, TransferRecord)
         self.sequence += 1
         return self.entry(self.sequence, content)
 

@@ -1,0 +1,197 @@
+"""A manager with hosts, consents and tariffs, and cables that did something at its sites."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gridcord.chassis.identity import Role
+from gridcord.evidence import plain
+from gridcord.metering.reading import ReadingSource, SiteReading, Verdict
+from gridcord.metering.records import CableEvent, CableEventKind, JournalEntry, SiteObservation
+from gridcord.metering.verdict import StatedMatch
+from gridcord.settlement.consent import Consent
+from gridcord.settlement.schedule import Prices, Schedule
+from gridcord.settlement.tariff import SiteTariff
+from gridcord.settlement.terms import SiteTerms
+from gridcord.units import Money, Period, Price, SiteId
+from manager.storage.bundle_scope import SITE
+from manager.storage.engine import Database
+from manager.storage.settlement import waits
+from manager.storage.utility_facts import SqlUtilityFacts
+from tests.integration.manager.conftest import ManagerProcess, running_manager
+from tests.integration.manager.recording import (
+    RecordingCable,
+    eventually,
+    listed,
+    new_site,
+    tools,
+)
+
+DAY_S = 86_400
+HALF_HOURS = 8
+HOUSE_WH = 300
+NOON = Period.containing((time.time() // DAY_S - 2) * DAY_S + DAY_S / 2)
+
+# Wh of each cable by half hour, + charge, None unplugged: two at the first house, the driver of
+# the third moves from the second house to the first in the middle.
+MOVES: tuple[tuple[int | None, ...], ...] = (
+    (0, -600, -600, None, 450, 450, -300, 0),
+    (None, -200, -200, None, None, 0, 0, None),
+    (-500, -500, 0, None, -500, -400, None, None),
+)
+
+
+def half_hour(number: int) -> Period:
+    """Of the day before yesterday, from noon on."""
+    return NOON.next(number)
+
+
+@dataclass
+class ProvenTown:
+    """A manager and its cables.
+
+    Args:
+        process: The manager.
+        database: Its file or address.
+        sites: Two houses with hosts.
+        cables: Three; the first two at the first house, the third at the second house, whose
+            meter sees nothing of it.
+    """
+
+    process: ManagerProcess
+    database: str
+    sites: tuple[SiteId, SiteId]
+    cables: list[RecordingCable] = field(default_factory=list)
+
+    def live(self) -> None:
+        """Let all of it happen, until the manager has concluded and settled."""
+        first, second = self.sites
+        self.cables = [
+            RecordingCable(self.process, site_id=site) for site in (first, first, second)
+        ]
+        asyncio.run(self._live())
+
+    async def _live(self) -> None:
+        for cable, moves in zip(self.cables, MOVES, strict=True):
+            await cable.deliver(self._journal(cable, moves))
+        async with tools(self.process, Role.VIEWER) as client:
+            await eventually(
+                lambda: listed(client.transfers()),
+                lambda found: bool(found) and all(each.HasField("manager_match") for each in found),
+            )
+        await self._settled()
+
+    async def _settled(self) -> None:
+        """Let the utility tell, and wait until sites are judged anew and the ledger knows."""
+        url = self.database if "://" in self.database else f"sqlite:///{self.database}"
+        database = Database(url)
+        facts = SqlUtilityFacts(database)
+        for cursor, (number, more_wh) in enumerate(((1, 0), (2, 0), (2, 20)), 1):
+            told = self._reading(self.sites[0], number, ReadingSource.UTILITY, more_wh)
+            await facts.take_reading(told, str(cursor), now_s=int(time.time()))
+        await eventually(lambda: database.read(_quiet), bool)
+        database.close()
+
+    def _journal(
+        self, cable: RecordingCable, moves: tuple[int | None, ...]
+    ) -> Iterator[JournalEntry]:
+        yield CableEvent(kind=CableEventKind.PLUGGED, at_s=NOON.start_s)
+        for number, moved_wh in enumerate(moves):
+            if moved_wh is not None:
+                period, given_wh = half_hour(number), max(0, -moved_wh)
+                yield cable.counted(period, charged_wh=max(0, moved_wh), discharged_wh=given_wh)
+            if cable is not self.cables[1]:
+                yield self._observation(cable, number)
+        yield CableEvent(kind=CableEventKind.UNPLUGGED, at_s=half_hour(HALF_HOURS).start_s)
+
+    def _observation(self, cable: RecordingCable, number: int) -> SiteObservation:
+        reading = self._reading(cable.site_id, number, ReadingSource.SMART_METER)
+        return SiteObservation(
+            period=reading.period,
+            site_id=cable.site_id,
+            readings=(reading,),
+            transferred_wh=0,
+            match=StatedMatch(verdict=Verdict.INDETERMINATE, reason="NO_REFERENCE"),
+        )
+
+    def _reading(
+        self, site_id: SiteId, number: int, source: ReadingSource, more_wh: int = 0
+    ) -> SiteReading:
+        moved = (moves[number] or 0 for moves in MOVES[:2])
+        net_wh = HOUSE_WH + more_wh + (sum(moved) if site_id == self.sites[0] else 0)
+        return SiteReading(
+            site_id=site_id,
+            period=half_hour(number),
+            source=source,
+            import_wh=max(0, net_wh),
+            export_wh=max(0, -net_wh),
+            revision=1 if more_wh else 0,
+        )
+
+
+def _quiet(connection: Connection) -> bool:
+    """Whether every site is judged and the ledger knows all of it."""
+    anew = sa.select(SITE.c.site_id).where(SITE.c.matched_period.is_(None)).limit(1)
+    return connection.execute(anew).first() is None and not waits(connection)
+
+
+def terms_file(path: Path, sites: tuple[SiteId, SiteId]) -> Path:
+    """Both houses have hosts; the first has agreed to be used, for a fee."""
+    home = Prices(taken=Price.per_kwh("JPY", "31"), given=Price.per_kwh("JPY", "8.5"))
+    consent = Consent(
+        consent_id="consent-1",
+        site_id=sites[0],
+        host_id="host-1",
+        fee=Prices.same(Price.per_kwh("JPY", "1.25")),
+        connected_fee=Money.of("JPY", "0.9"),
+        max_power_w=1500,
+    )
+    lists: dict[str, list[object]] = {
+        "sites": [SiteTerms(site_id=s, host_id=f"host-{n}") for n, s in enumerate(sites, 1)],
+        "site_tariffs": [
+            SiteTariff(tariff_id="home", version=1, schedule=Schedule(zone="Asia/Tokyo", base=home))
+        ],
+        "consents": [consent],
+    }
+    plain_lists = {
+        name: [json.loads(plain.write(v)) for v in values] for name, values in lists.items()
+    }
+    path.write_text(json.dumps(plain_lists))
+    return path
+
+
+@contextmanager
+def proven_town(
+    folder: Path, database_url: str = "", **tables: dict[str, object]
+) -> Iterator[ProvenTown]:
+    """A town whose manager judges at once by the patent's rule.
+
+    Args:
+        folder: Of its files.
+        database_url: Of PostgreSQL; empty for SQLite in the folder.
+        tables: Of the manager's settings, beside those it needs.
+    """
+    sites = (new_site(), new_site())
+    match = {
+        "rule": "patent",
+        "difference_wh": 50,
+        "reading_grace_s": 0,
+        "check_every_s": 0.2,
+        "sample_matched": 0,
+    }
+    settlement = {"terms": str(terms_file(folder / "terms.json", sites))}
+    with running_manager(
+        folder, database_url, match=match, settlement=settlement, **tables
+    ) as process:
+        town = ProvenTown(process, database_url or str(folder / "manager.db"), sites)
+        town.live()
+        yield town
