@@ -124,8 +124,8 @@ def picture(view: View, plan: DemoPlan) -> Group:
     if view.demand is not None:
         lines.append(
             Text(
-                f"market: asked {view.demand.requested_wh} Wh, "
-                f"delivered {view.demand.delivered_wh} Wh"
+                f"market: asked for {-view.demand.requested_wh} Wh, "
+                f"given {-view.demand.delivered_wh} Wh"
             )
         )
     return Group(*lines)
@@ -157,8 +157,11 @@ def report(summary: Summary) -> Group:
         ("told the utility", f"{summary.forwarded_transfers}"),
         ("charged", f"{summary.charged_wh / kwh:.2f} kWh"),
         ("discharged", f"{summary.discharged_wh / kwh:.2f} kWh"),
-        ("contracted", f"{summary.contracted_wh / kwh:.2f} kWh"),
-        ("asked / delivered", f"{summary.demand_wh / kwh:.2f} / {summary.delivered_wh / kwh:.2f}"),
+        ("sold to the market", f"{-summary.contracted_wh / kwh:.2f} kWh"),
+        (
+            "asked for / given",
+            f"{-summary.demand_wh / kwh:.2f} / {-summary.delivered_wh / kwh:.2f} kWh",
+        ),
         ("drivers earned", f"{summary.earnings_micros / 1_000_000:.2f} {summary.currency}"),
         ("verdicts", ", ".join(f"{k} {v}" for k, v in summary.verdicts.items())),
         ("kills of the manager / cut links", f"{summary.manager_kills} / {summary.link_cuts}"),

@@ -84,7 +84,7 @@ class World:
         self.plan = plan
         self._clock = clock
         self._folder = folder
-        self._houses = [self._house(each) for each in plan.houses]
+        self._houses = [self._house(each) for each in plan.all_houses]
         self.outlets: list[Outlet] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._drivers: list[asyncio.Task[None]] = []
@@ -149,7 +149,7 @@ class World:
 
     def _outlet(self, plan: HousePlan) -> Outlet:
         number, house = plan.number, self._houses[plan.number]
-        shown, shown_plan = self._houses[plan.shown], self.plan.houses[plan.shown]
+        shown, shown_plan = self._houses[plan.shown], self.plan.all_houses[plan.shown]
         cable_meter = Sdm230(
             house.cable, serial_number=23_100_000 + number, link=self._link(plan, "meter")
         )
@@ -257,7 +257,7 @@ class World:
         while True:
             end_s = start_s + PERIOD_S
             await self._clock.sleep_until(end_s + FEED_DELAY_S)
-            rows = [self._reading(outlet.house, start_s, end_s) for outlet in self.outlets]
+            rows = [self._reading(house, start_s, end_s) for house in self._houses]
             write_readings(inbox / f"readings-{start_s}.csv", rows)
             start_s = end_s
 
@@ -273,7 +273,7 @@ class World:
         days_before = HISTORY_DAYS
         rows = []
         first_s = self.plan.houses[0].house.day_start_s - days_before * 86_400
-        for plan in self.plan.houses:
+        for plan in self.plan.all_houses:
             profile = half_hourly_profile(
                 seed=plan.house.load_seed, days=days_before + 1, first_day=-days_before
             )

@@ -28,6 +28,7 @@ from gridcord.simulation.demo.summary import (
     JournalCount,
     Summary,
     count_journal,
+    count_quarantined,
     take_transfers,
 )
 from gridcord.simulation.house import Cheat
@@ -37,6 +38,7 @@ from gridcord.testing.fault_proxy import FaultProxy
 
 SETTLE_WITHIN_S = 60.0  # real seconds for everything to arrive once the day is over
 SETTLE_PERIODS = 1.2  # of the clock: the last period's readings have to come
+TROUBLE_PERIODS = 2  # from one outage to the next
 LOOK_S = 0.5  # real seconds between two looks at the manager
 LINK_DELAY_S = (0.02, 0.2)  # of a home's uplink, when it is simulated
 PAGE = 1000
@@ -116,7 +118,7 @@ class Director:
     def _claimed_site(self, number: int) -> str:
         """The site that a cable takes itself to be at."""
         plan = self._plan.houses[number]
-        return self._plan.houses[plan.shown].house.site_id
+        return self._plan.all_houses[plan.shown].house.site_id
 
     async def _open(self) -> None:
         stage = self._stage
@@ -175,16 +177,14 @@ class Director:
             await self._storm()
 
     async def _outage(self) -> None:
-        period = 1
-        while True:
-            at = self._plan.start_s + period * PERIOD_S + self._random.uniform(0.1, 0.8) * PERIOD_S
+        for count, period in enumerate(range(1, self._plan.periods, TROUBLE_PERIODS)):
+            at = self._plan.start_s + (period + self._random.uniform(0.1, 0.8)) * PERIOD_S
             await self._clock.sleep_until(at)
-            if period % 2:
+            if count % 2 == 0:
                 await self._kill_manager()
             elif self._proxy is not None:
                 self.summary.link_cuts += 1
                 self._proxy.reset()
-            period += 1
 
     async def _kill_manager(self) -> None:
         manager = self._stage.programs["manager"]
@@ -277,6 +277,9 @@ class Director:
         summary.records_duplicated = sum(times - 1 for times in told.values())
         summary.entries_produced = sum(count.entries for count in counts.values())
         summary.entries_stored = sum(count.acked for count in counts.values())
+        summary.records_quarantined = await asyncio.to_thread(
+            count_quarantined, self._stage.folder / "manager" / "manager.db"
+        )
         summary.cable_net_wh = sum(count.net_wh for count in counts.values())
         await self._count_blocks()
         await self._count_demand()

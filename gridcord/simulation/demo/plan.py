@@ -50,7 +50,7 @@ class HousePlan:
         has_hems: It has a home energy manager.
         arrives: Period, from 0, in whose course the vehicle is plugged in.
         absent: Periods [from, to) in which it is away; None for never.
-        shown: The house whose meter the cable is shown; itself when honest.
+        shown: Number of the house whose meter the cable is shown; its own when honest.
     """
 
     house: HouseModel
@@ -74,7 +74,8 @@ class DemoPlan:
 
     Args:
         scenario: What is played.
-        houses: Who lives there.
+        houses: Who lives there, each with a cable.
+        neighbours: Houses without a cable; whoever lies about the meter shows one of theirs.
         periods: How many half hours, >= 3.
         speed: Simulated seconds per real second.
         seed: Everything random follows from it.
@@ -82,9 +83,15 @@ class DemoPlan:
 
     scenario: Scenario
     houses: tuple[HousePlan, ...]
+    neighbours: tuple[HousePlan, ...]
     periods: int
     speed: float
     seed: int
+
+    @property
+    def all_houses(self) -> tuple[HousePlan, ...]:
+        """With a cable or without, by number."""
+        return self.houses + self.neighbours
 
     @property
     def start_s(self) -> int:
@@ -135,9 +142,17 @@ def make_plan(
     r = random.Random(f"demo {seed}")
     cheats = _cheats(scenario, houses)
     plans = tuple(
-        _house(number, houses, cheats.get(number, Cheat.NONE), r) for number in range(houses)
+        _house(number, cheats.get(number, Cheat.NONE), houses, r) for number in range(houses)
     )
-    return DemoPlan(scenario=scenario, houses=plans, periods=periods, speed=speed, seed=seed)
+    neighbours = (_house(houses, Cheat.NONE, houses, r),)
+    return DemoPlan(
+        scenario=scenario,
+        houses=plans,
+        neighbours=neighbours,
+        periods=periods,
+        speed=speed,
+        seed=seed,
+    )
 
 
 def _cheats(scenario: Scenario, houses: int) -> dict[int, Cheat]:
@@ -150,7 +165,7 @@ def _cheats(scenario: Scenario, houses: int) -> dict[int, Cheat]:
     return {houses - 1 - index: kinds[index] for index in range(min(count, houses - 1))}
 
 
-def _house(number: int, houses: int, cheat: Cheat, r: random.Random) -> HousePlan:
+def _house(number: int, cheat: Cheat, neighbour: int, r: random.Random) -> HousePlan:
     meter = SiteMeterKind.ROUTE_B if number % 4 == 1 else SiteMeterKind.P1
     place = Position(35.6 + 0.01 * number + r.uniform(0, 0.002), 139.7 + r.uniform(0, 0.05))
     absent_from = r.randrange(4, 9)
@@ -170,5 +185,5 @@ def _house(number: int, houses: int, cheat: Cheat, r: random.Random) -> HousePla
         has_hems=number % 2 == 0 or cheat is Cheat.DIVERTED,
         arrives=r.randrange(0, 2),
         absent=(absent_from, absent_from + r.randrange(2, 4)) if leaves else None,
-        shown=(number + 1) % houses if cheat is Cheat.OTHER_METER else number,
+        shown=neighbour if cheat is Cheat.OTHER_METER else number,
     )

@@ -93,7 +93,7 @@ class Stage:
         """The utility's register of sites, and its readings of the weeks before."""
         self.inbox.mkdir(parents=True, exist_ok=True)
         header = "site_id,latitude_deg,longitude_deg,rated_power_w,area_id,asset_id"
-        rows = [_site_row(plan) for plan in self.plan.houses]
+        rows = [_site_row(plan) for plan in self.plan.all_houses]
         write_table(self.inbox / "sites.csv", header, rows)
         write_readings(self.inbox / "history.csv", history)
 

@@ -59,6 +59,15 @@ def count_journal(path: Path, cable_id: str) -> JournalCount:
     return JournalCount(tuple(records), len(rows), acked, last, net_wh)
 
 
+def count_quarantined(path: Path) -> int:
+    """How many entries the manager stored but would not believe."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    try:
+        return int(connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
+    finally:
+        connection.close()
+
+
 @dataclass(slots=True, kw_only=True)
 class Summary:
     """The figures of a run; the names are those of the JSON file."""
