@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from fractions import Fraction
+from itertools import count, takewhile
 from zoneinfo import ZoneInfo
 
 from gridcord.units import Calendar, Energy, Money, Period, Price
+
+_GATES_WITHIN_S = 4 * 86_400  # no auction has its gate longer before delivery
 
 
 class ProfileError(ValueError):
@@ -132,9 +135,13 @@ class MarketProfile:
         return opens.on(day=self.day_of(period), zone=self.calendar.zone) if opens else None
 
     def gate_closes_s(self, period: Period) -> int:
-        """First instant at which bids for a period are no longer taken, seconds since 1970 UTC."""
+        """First instant at which bids for a period are no longer taken, seconds since 1970 UTC.
+
+        A period that has begun when the auction of its day is held is never traded there: 0.
+        """
         if self.gate.closes is not None:
-            return self.gate.closes.on(day=self.day_of(period), zone=self.calendar.zone)
+            closes_s = self.gate.closes.on(day=self.day_of(period), zone=self.calendar.zone)
+            return closes_s if closes_s <= period.start_s else 0
         assert self.gate.lead_s is not None
         return period.start_s - self.gate.lead_s
 
@@ -144,12 +151,17 @@ class MarketProfile:
         Args:
             now_s: Seconds since 1970 UTC.
         """
-        if self.gate.closes is None:
+        if self.clearing is Clearing.CONTINUOUS:
             return None
-        day = datetime.fromtimestamp(now_s, ZoneInfo(self.calendar.zone)).date()
-        while (closes_s := self.gate.closes.on(day=day, zone=self.calendar.zone)) <= now_s:
-            day += timedelta(days=1)
-        return closes_s, self.calendar.periods_of(day)
+        length_s = self.calendar.length_s
+        running = Period.containing(now_s, length_s)
+        coming = (running.next(n) for n in range(_GATES_WITHIN_S // length_s))
+        first = next((p for p in coming if self.gate_closes_s(p) > now_s), None)
+        if first is None:
+            return None
+        closes_s = self.gate_closes_s(first)
+        behind = takewhile(lambda p: self.gate_closes_s(p) == closes_s, map(first.next, count()))
+        return closes_s, tuple(behind)
 
     def amount(self, *, energy_wh: int, price: Price) -> Money:
         """Money for an energy at a price, rounded as this market pays.

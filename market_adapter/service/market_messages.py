@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from gridcord.api.market.v1 import market_service_pb2 as pb
-from gridcord.units import Period
 from gridcord.wire.readings import EnumMap
 from gridcord.wire.values import (
     WireError,
@@ -20,7 +19,7 @@ from market_adapter.domain.bids import Bid, BidRefused, Side
 from market_adapter.domain.contracts import AreaPrice, Contract
 from market_adapter.domain.demand import Demand
 from market_adapter.domain.lifecycle import BidState, BidStatus
-from market_adapter.domain.profile import Clearing, MarketProfile
+from market_adapter.domain.profile import MarketProfile
 
 _SIDE = EnumMap(pb.Side, Side, "SIDE_")
 # A draft is a bid that is not stored yet; nobody outside ever sees one.
@@ -145,24 +144,9 @@ def market_to_proto(profile: MarketProfile, *, now_s: float) -> pb.Market:
         period_length_s=profile.calendar.length_s,
         time_zone=profile.calendar.zone,
     )
-    if profile.clearing is Clearing.AUCTION:
-        next_gate(profile, message, now_s=now_s)
+    if (gate := profile.next_gate(now_s=now_s)) is not None:
+        closes_s, periods = gate
+        message.next_gate_time.CopyFrom(time_to_proto(closes_s))
+        message.next_gate_first_period.CopyFrom(period_to_proto(periods[0]))
+        message.next_gate_period_count = len(periods)
     return message
-
-
-def next_gate(profile: MarketProfile, message: pb.Market, *, now_s: float) -> None:
-    """Fill in the next gate: all periods from the first whose gate is still open and that close
-    at the same instant.
-    """
-    period = Period.containing(now_s, profile.calendar.length_s)
-    for _ in range(4 * 86_400 // profile.calendar.length_s):
-        closes_s = profile.gate_closes_s(period)
-        if closes_s > now_s:
-            break
-        period = period.next()
-    count = 1
-    while profile.gate_closes_s(period.next(count)) == closes_s:
-        count += 1
-    message.next_gate_time.CopyFrom(time_to_proto(closes_s))
-    message.next_gate_first_period.CopyFrom(period_to_proto(period))
-    message.next_gate_period_count = count

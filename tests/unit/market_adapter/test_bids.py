@@ -207,3 +207,15 @@ def test_there_is_no_profile_of_another_name_and_no_gate_without_an_end() -> Non
         built_in_profile("../../etc/passwd")
     with pytest.raises(ProfileError):
         Gate(opens=DayTime(days_before=1, at=time(7)))
+
+
+def test_an_auction_on_the_day_itself_is_about_the_rest_of_the_day() -> None:
+    gate = Gate(closes=DayTime(days_before=0, at=time(17, 0)))
+    market = replace(DAY_AHEAD, gate=gate)
+    day = DAY_AHEAD.calendar.periods_of(date(2026, 6, 1))
+    assert market.gate_closes_s(day[33]) == 0, "begins at 16:30, before the auction"
+    found = market.next_gate(now_s=day[20].start_s)
+    assert found == (day[34].start_s, tuple(day[34:]))
+    after = market.next_gate(now_s=day[34].start_s)
+    assert after is not None
+    assert after[0] == day[34].start_s + 86_400
