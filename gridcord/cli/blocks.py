@@ -16,8 +16,8 @@ from gridcord.cli.tables import (
     Shown,
     enum_text,
     print_facts,
+    seconds_of,
     time_text,
-    within,
 )
 from gridcord.metering.reading import Permission
 
@@ -93,7 +93,7 @@ def block(
 ) -> None:
     """Limit what may flow at a site; cables there obey within seconds."""
     reason = said(reason)
-    expire_s = within(until, None).start_s
+    expire_s = seconds_of(until, "--until")
     made = ask(
         connection(manager, tls, server_name, data),
         lambda client: client.block(site, Permission(permission.value), reason, expire_s=expire_s),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -63,11 +63,16 @@ def show_rows(
         print_rows(name, rows, columns, as_json=as_json)
         return rows
     with _screen(name, columns, as_json=as_json) as show:
-        ask(link, lambda client: _look_again(client, read, show, every_s))
+        ask(link, lambda client: look_again(client, read, show, every_s))
     return ()
 
 
-async def _look_again(client: ManagerClient, read: Read, show: Show, every_s: float) -> None:
+async def look_again(client: ManagerClient, read: Read, show: Show, every_s: float) -> None:
+    """Read for ever, and show what is read whenever it changed.
+
+    Raises:
+        grpc.aio.AioRpcError: The manager refuses, or does not answer the first time.
+    """
     shown: list[Any] | None = None
     while True:
         try:
@@ -84,7 +89,7 @@ async def _look_again(client: ManagerClient, read: Read, show: Show, every_s: fl
 
 
 @contextmanager
-def _screen(name: str, columns: Sequence[Shown], *, as_json: bool) -> Any:
+def _screen(name: str, columns: Sequence[Shown], *, as_json: bool) -> Iterator[Show]:
     """Where rows are shown each time they changed."""
     if as_json:
         yield lambda rows: print_line({name: [plain(row) for row in rows]})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -78,7 +79,15 @@ class Mount(TyperGroup):
         return TyperCommand(name=cmd_name, help=summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is called, imported now."""
+        """The command that is called, imported now.
+
+        Raises:
+            CommandError: There is none of that name, but some that are alike.
+        """
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and (alike := get_close_matches(args[0], known)):
+            message = f"no command {args[0]!r}: did you mean {' or '.join(alike)}?"
+            raise CommandError(message)
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and load_command(str(name)), rest
 

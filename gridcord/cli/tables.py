@@ -103,7 +103,7 @@ def within(start: str | None, end: str | None) -> Range:
     Raises:
         CommandError: One is no time.
     """
-    return Range(start_s=_seconds(start, "--from"), end_s=_seconds(end, "--to"))
+    return Range(start_s=seconds_of(start, "--from"), end_s=seconds_of(end, "--to"))
 
 
 def time_text(time: Timestamp) -> str:
@@ -147,7 +147,12 @@ def rows_total(rows: Iterable[Any], of: Callable[[Any], Iterable[types_pb2.Money
     return [str(Money(currency, micros)) for currency, micros in sorted(sums.items())]
 
 
-def _seconds(text: str | None, option: str) -> int | None:
+def seconds_of(text: str | None, option: str) -> int | None:
+    """The time of an option, seconds since 1970 UTC.
+
+    Raises:
+        CommandError: It is no time.
+    """
     if text is None:
         return None
     try:
