@@ -1,0 +1,1 @@
+"""Replays past prices and past charging sessions: what the bidding would have earned."""

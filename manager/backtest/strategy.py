@@ -1,0 +1,157 @@
+"""The strategy that is replayed: bids before the gate, plans after it, both by linear program.
+
+Nothing here sees more than a `View`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gridcord.protocols.jepx_csv import PERIODS_A_DAY
+from manager.backtest.knowledge import View
+from manager.domain.bidding import BidRules, Curve, curves, imagine
+from manager.domain.clusters import clustered, thinned
+from manager.domain.fleet_state import Floats
+from manager.domain.forecast import alike, expected_wh, usual_day
+from manager.domain.horizon import Obligation, Outlook, plan
+from manager.domain.stay import PERMILLE, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyRules:
+    """What is decided once.
+
+    Args:
+        bidding: How scenarios become bids.
+        wear_micros_per_kwh: Cost of each kWh discharged.
+        imbalance_permille: What a deviation costs, of the period's price.
+        weekday: Of the first day, Monday is 0.
+        price_days: How many past days are taken as scenarios of tomorrow's prices.
+        fleet_days: How many past days of the same kind as scenarios of arrivals.
+        horizon_days: How far plans look beyond known prices.
+        most_arrivals: A past day with more stays is represented by so many.
+        most_clusters: More plugged stays than that are planned in clusters.
+        replan_after: Periods after which a plan is made anew though nothing happened.
+    """
+
+    bidding: BidRules
+    wear_micros_per_kwh: int
+    imbalance_permille: int
+    weekday: int
+    price_days: int = 20
+    fleet_days: int = 8
+    horizon_days: int = 4
+    most_arrivals: int = 100
+    most_clusters: int = 200
+    replan_after: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What some stays do together.
+
+    Args:
+        members: Their indices in what was given.
+        first: Index of the period the plan begins with.
+        net_wh: Energy through their cables, Wh, + charging, by period.
+    """
+
+    members: tuple[int, ...]
+    first: int
+    net_wh: Floats
+
+
+class Strategy:
+    """Decides for a fleet.
+
+    Args:
+        rules: What is decided once.
+    """
+
+    def __init__(self, rules: StrategyRules) -> None:
+        self._rules = rules
+        self._arrivals: list[tuple[Window, Floats]] = []
+        self._share = 1.0
+
+    def bid(self, view: View) -> tuple[Curve, ...]:
+        """Bids for tomorrow, at the gate; none while the past is too short to imagine it."""
+        tomorrow = view.today + 1
+        rest_of_today = self._like(view.today, view, after=view.now)
+        whole_day = self._like(tomorrow, view, after=tomorrow * PERIODS_A_DAY)
+        fleets = [
+            [*view.plugged, *rest, *day]
+            for rest, day in zip(rest_of_today, whole_day, strict=False)
+        ]
+        if not fleets:
+            return ()
+        first = tomorrow * PERIODS_A_DAY
+        outlooks = []
+        for day_prices in view.prices.reshape(-1, PERIODS_A_DAY)[::-1][: self._rules.price_days]:
+            prices = self._believed(view)
+            prices[first - view.now :][:PERIODS_A_DAY] = day_prices
+            outlooks.append(self._outlook(view, prices))
+        scenarios = imagine(fleets=fleets, outlooks=outlooks, first=first, periods=PERIODS_A_DAY)
+        return curves(scenarios=scenarios, rules=self._rules.bidding)
+
+    def plan(self, view: View) -> tuple[Task, ...]:
+        """What the plugged stays do from now on, next to those that may still come."""
+        prices = self._believed(view)
+        contracted = len(view.contracted_wh)
+        others = expected_wh(self._arrivals, share=self._share, first=view.now, periods=contracted)
+        obligation = Obligation(
+            net_wh=view.contracted_wh - others,
+            deviation_micros_per_kwh=np.abs(prices[:contracted])
+            * (self._rules.imbalance_permille / PERMILLE),
+        )
+        clusters = clustered(view.plugged, most=self._rules.most_clusters)
+        outlook = self._outlook(view, prices, obligation)
+        planned = plan([each.window for each in clusters], outlook).net_wh
+        return tuple(
+            Task(members=cluster.members, first=view.now, net_wh=net_wh)
+            for cluster, net_wh in zip(clusters, planned, strict=True)
+        )
+
+    def receive(self, view: View, arrived: Sequence[Window]) -> tuple[Task, ...]:
+        """What stays do that are plugged in during the period: their own optimum, for the time."""
+        planned = plan(arrived, self._outlook(view, self._believed(view))).net_wh
+        return tuple(
+            Task(members=(index,), first=view.now, net_wh=net_wh)
+            for index, net_wh in enumerate(planned)
+        )
+
+    def expect(self, view: View) -> None:
+        """Imagine who will still come until the last cleared day ends."""
+        days = range(view.today, (view.now + len(view.contracted_wh)) // PERIODS_A_DAY)
+        found = [self._like(day, view, after=view.now) for day in days]
+        outlook = self._outlook(view, self._believed(view))
+        windows = [window for day in found for past in day for window in past]
+        self._arrivals = list(zip(windows, plan(windows, outlook).net_wh, strict=True))
+        self._share = 1 / max(1, *(len(day) for day in found))
+
+    def _like(self, day: int, view: View, *, after: int) -> list[tuple[Window, ...]]:
+        """Past days as if they were this day: what was plugged in from an index on."""
+        rules = self._rules
+        days = alike(day, today=view.today, weekday=rules.weekday, most=rules.fleet_days)
+        moved = [
+            [each.moved((day - past) * PERIODS_A_DAY) for each in view.past[past]] for past in days
+        ]
+        return [
+            thinned([each for each in one if each.first >= after], most=rules.most_arrivals)
+            for one in moved
+        ]
+
+    def _believed(self, view: View) -> Floats:
+        """Prices from now on: the known ones, then the usual day again and again."""
+        usual = usual_day(view.prices, periods_a_day=PERIODS_A_DAY)
+        return np.concatenate([view.prices[view.now :], np.tile(usual, self._rules.horizon_days)])
+
+    def _outlook(self, view: View, prices: Floats, obligation: Obligation | None = None) -> Outlook:
+        return Outlook(
+            first=view.now,
+            price_micros_per_kwh=prices,
+            wear_micros_per_kwh=self._rules.wear_micros_per_kwh,
+            obligation=obligation,
+        )
