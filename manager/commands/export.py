@@ -1,41 +1,40 @@
-"""`gridcord export`: transfers and ledger entries of a month, row by row."""
+"""`gridcord export`: transfers, readings and ledger lines, row by row, however many there are."""
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from enum import StrEnum
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
 from sqlalchemy.engine import Connection
 
 from gridcord.cli.ending import CommandError
+from gridcord.cli.tables import From, To, within
 from gridcord.units import Period
-from manager.commands.ledger import MonthOption, Zone, month_of
+from manager.commands.ledger import Zone, month_of
+from manager.commands.row_files import Form, form_of, open_rows
 from manager.commands.stored import DatabaseOption, snapshot, terms_of
 from manager.storage.ledger import LEDGER, POSTING
 from manager.storage.rows import TransferRow
+from manager.storage.site_readings import READING
 
 app = typer.Typer(help="Rows for other programs.", no_args_is_help=True)
 
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
-_BATCH = 1_000
+BATCH = 10_000
+_SHOW_S = 0.5
 
-
-class Form(StrEnum):
-    """How rows are written."""
-
-    CSV = "csv"
-    JSON = "json"
-
-
-FormOption = Annotated[Form, typer.Option("--format", help="csv, or json: one object a line.")]
+MonthOption = Annotated[
+    str | None, typer.Option("--month", metavar="YYYY-MM", help="Instead of --from and --to.")
+]
+FormOption = Annotated[
+    Form | None,
+    typer.Option("--format", help="csv, json (one object a line) or parquet; by -o if not said."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="A file; standard output if not said.")
@@ -65,6 +64,19 @@ _TRANSFERS = (
     TRANSFER.c.energy_micros,
     TRANSFER.c.tariff_version,
 )
+_READINGS = (
+    READING.c.site_id,
+    READING.c.period_start,
+    READING.c.period_length,
+    READING.c.source,
+    READING.c.revision,
+    READING.c.import_wh,
+    READING.c.export_wh,
+    READING.c.consumption_wh,
+    READING.c.step_wh,
+    READING.c.quality,
+    READING.c.receive_s,
+)
 _LEDGER = (
     LEDGER.c.ledger_number,
     LEDGER.c.subject,
@@ -85,86 +97,141 @@ _LEDGER = (
 @app.command()
 def transfers(
     database: DatabaseOption,
-    month: MonthOption,
+    start: From = None,
+    end: To = None,
+    month: MonthOption = None,
     zone: Zone = None,
-    form: FormOption = Form.CSV,
+    form: FormOption = None,
     as_json: AsJson = False,
     output: Output = None,
 ) -> None:
-    """Every record of a month with what it earned."""
-    query = sa.select(*_TRANSFERS).order_by(TRANSFER.c.period_start, TRANSFER.c.entry_number)
+    """Every record with what it earned, by period."""
+    query = sa.select(*_TRANSFERS).order_by(TRANSFER.c.period_start, TRANSFER.c.cable_id)
+    query = query.order_by(TRANSFER.c.journal_epoch, TRANSFER.c.sequence)
     chosen = Form.JSON if as_json else form
-    _export(database, query, TRANSFER.c.period_start, (month, zone), chosen, output)
+    _export(database, query, TRANSFER.c.period_start, (start, end, month, zone), chosen, output)
+
+
+@app.command()
+def readings(
+    database: DatabaseOption,
+    start: From = None,
+    end: To = None,
+    month: MonthOption = None,
+    zone: Zone = None,
+    form: FormOption = None,
+    as_json: AsJson = False,
+    output: Output = None,
+) -> None:
+    """Every reading of a site, by cables and by the utility, with all revisions, by site."""
+    query = sa.select(*_READINGS).order_by(*READING.primary_key)
+    chosen = Form.JSON if as_json else form
+    _export(database, query, READING.c.period_start, (start, end, month, zone), chosen, output)
 
 
 @app.command()
 def ledger(
     database: DatabaseOption,
-    month: MonthOption,
+    start: From = None,
+    end: To = None,
+    month: MonthOption = None,
     zone: Zone = None,
-    form: FormOption = Form.CSV,
+    form: FormOption = None,
     as_json: AsJson = False,
     output: Output = None,
 ) -> None:
-    """Every line of the ledger about a month, in the order in which entries were made."""
+    """Every line of the ledger about those periods, in the order in which entries were made."""
     query = (
         sa.select(*_LEDGER)
         .join(POSTING, POSTING.c.ledger_number == LEDGER.c.ledger_number)
         .order_by(LEDGER.c.ledger_number, POSTING.c.line)
     )
     chosen = Form.JSON if as_json else form
-    _export(database, query, LEDGER.c.period_start, (month, zone), chosen, output)
+    _export(database, query, LEDGER.c.period_start, (start, end, month, zone), chosen, output)
 
 
 def _export(
     database: str,
-    query: Any,
-    period_start: Any,
-    chosen: tuple[str, str | None],
-    form: Form,
+    query: sa.Select[Any],
+    period_start: sa.Column[int],
+    asked: tuple[str | None, str | None, str | None, str | None],
+    form: Form | None,
     output: Path | None,
 ) -> None:
+    chosen = form_of(output, form)
     with snapshot(database) as connection:
-        zone = chosen[1] or terms_of(connection).tariffs.versions[0].schedule.zone
-        start_s, end_s = month_of(chosen[0], zone).bounds()
-        within = query.where(period_start >= start_s, period_start < end_s)
-        with _opened(output) as file:
-            count = _write(file, _rows(connection, within), form, within.selected_columns.keys())
-    if output is not None:
-        typer.echo(f"{output}: {count:,} rows", err=True)
+        start_s, end_s = _bounds(connection, *asked)
+        if start_s is not None:
+            query = query.where(period_start >= start_s)
+        if end_s is not None:
+            query = query.where(period_start < end_s)
+        columns = [_shown(column) for column in query.selected_columns]
+        progress = _Progress(output)
+        with open_rows(output, chosen, columns) as file:
+            for rows in _batches(connection, query):
+                file.add(rows)
+                progress.more(len(rows))
+    progress.done()
 
 
-def _rows(connection: Connection, query: Any) -> Iterator[dict[str, Any]]:
+def _bounds(
+    connection: Connection, start: str | None, end: str | None, month: str | None, zone: str | None
+) -> tuple[int | None, int | None]:
+    """Begin and end of the periods wanted, seconds since 1970 UTC; None is open.
+
+    Raises:
+        CommandError: A month and times, or what is no month or time.
+    """
+    if month is None:
+        times = within(start, end)
+        return times.start_s, times.end_s
+    if start or end:
+        message = "give --month, or --from and --to"
+        raise CommandError(message)
+    return month_of(month, zone or terms_of(connection).tariffs.versions[0].schedule.zone).bounds()
+
+
+def _shown(column: Any) -> sa.Column[Any]:
+    """A column as it is written: the start of a period is written as its time."""
+    name: str = column.name
+    return sa.Column(name, sa.Text() if name == "period_start" else column.type)
+
+
+def _batches(connection: Connection, query: sa.Select[Any]) -> Iterator[list[tuple[Any, ...]]]:
     """Rows, never all of them at once; periods by their time."""
-    found = connection.execution_options(yield_per=_BATCH).execute(query)
-    for row in found:
-        values = dict(row._mapping)  # noqa: SLF001  (SQLAlchemy's public name of it)
-        values["period_start"] = str(Period(values["period_start"], 1))
-        yield values
+    at = list(query.selected_columns.keys()).index("period_start")
+    found = connection.execution_options(yield_per=BATCH).execute(query)
+    for rows in found.partitions():
+        yield [(*row[:at], str(Period(row[at], 1)), *row[at + 1 :]) for row in rows]
 
 
-def _write(file: TextIO, rows: Iterable[dict[str, Any]], form: Form, columns: Sequence[str]) -> int:
-    count = 0
-    table = csv.DictWriter(file, columns)
-    if form is Form.CSV:
-        table.writeheader()
-    for row in rows:
-        count += 1
-        if form is Form.CSV:
-            table.writerow(row)
-        else:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return count
+class _Progress:
+    """One line on standard error that tells how far an export is.
 
+    Args:
+        output: What is written; None for standard output, then nothing is told.
+    """
 
-@contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
-    if output is None:
-        yield sys.stdout
-        return
-    try:
-        with output.open("w", encoding="utf-8", newline="") as file:
-            yield file
-    except OSError as error:
-        message = f"{output} cannot be written: {error.strerror}"
-        raise CommandError(message) from error
+    def __init__(self, output: Path | None) -> None:
+        self._output = output
+        self._rows = 0
+        self._begin_s = self._shown_s = time.monotonic()
+
+    def more(self, rows: int) -> None:
+        """Count rows; show them on a terminal, not too often."""
+        self._rows += rows
+        now_s = time.monotonic()
+        if self._output and sys.stderr.isatty() and now_s - self._shown_s >= _SHOW_S:
+            self._shown_s = now_s
+            sys.stderr.write(f"\r{self._output}: {self._text(now_s)} ...")
+            sys.stderr.flush()
+
+    def done(self) -> None:
+        """Say how many there were."""
+        if self._output:
+            lead = "\r" if sys.stderr.isatty() else ""
+            sys.stderr.write(f"{lead}{self._output}: {self._text(time.monotonic())}    \n")
+
+    def _text(self, now_s: float) -> str:
+        speed = self._rows / max(now_s - self._begin_s, 1e-3)
+        return f"{self._rows:,} rows, {speed:,.0f} rows/s"

@@ -181,14 +181,14 @@ def proven_town(
         tables: Of the manager's settings, beside those it needs.
     """
     sites = (new_site(), new_site())
-    match = {
+    match: dict[str, object] = {
         "rule": "patent",
         "difference_wh": 50,
         "reading_grace_s": 0,
         "check_every_s": 0.2,
         "sample_matched": 0,
     }
-    settlement = {"terms": str(terms_file(folder / "terms.json", sites))}
+    settlement: dict[str, object] = {"terms": str(terms_file(folder / "terms.json", sites))}
     with running_manager(
         folder, database_url, match=match, settlement=settlement, **tables
     ) as process:

@@ -43,7 +43,7 @@ def town(
     module_database_url: str, key: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ProvenTown]:
     folder = tmp_path_factory.mktemp("town")
-    signing = {"signing_key": str(key)}
+    signing: dict[str, object] = {"signing_key": str(key)}
     with proven_town(folder, module_database_url, evidence=signing) as made:
         yield made
 
