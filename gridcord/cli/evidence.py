@@ -203,6 +203,7 @@ def _plain(report: Report) -> dict[str, Any]:
         "quarantined": report.quarantined,
         "gaps": report.gaps,
         "taken_over": report.taken_over,
+        "rulings": report.rulings,
         "breaks": report.breaks,
         "balances": [
             {"account": each.account, "currency": each.currency, "micros": each.micros}
@@ -247,6 +248,7 @@ def _notes(report: Report, trust: Trust) -> list[str]:
             "the match goes on from a state that only the aggregator vouches for at",
             report.taken_over,
         ),
+        ("a proof or a person settled what the meter had said at", report.rulings),
         ("registers do not go on at", report.breaks),
         ("signed but not believed:", report.quarantined),
     ):

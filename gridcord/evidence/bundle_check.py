@@ -32,6 +32,7 @@ from gridcord.settlement.facts import Equivocation, Fact
 from gridcord.settlement.ledger import KnownFact
 from gridcord.settlement.tariff import NoTariff, SiteTariff, Tariff, TariffBook
 from gridcord.settlement.terms import Terms
+from gridcord.units import Period
 
 Inputs = Mapping[str, list[tuple[int, Any]]]
 Line = TypeVar("Line")
@@ -80,6 +81,7 @@ class _Verification:
         self._facts: list[_Numbered] = []
         self._balances: tuple[BalanceLine, ...] = ()
         self._taken_over: tuple[str, ...] = ()
+        self._rulings: tuple[str, ...] = ()
         self._root = self._signer = ""
 
     def run(self, path: Path) -> None:
@@ -106,6 +108,7 @@ class _Verification:
             quarantined=tuple(journals.quarantined),
             gaps=tuple(journals.gaps),
             taken_over=self._taken_over,
+            rulings=self._rulings,
             breaks=tuple(journals.breaks),
             balances=self._balances,
         )
@@ -137,6 +140,7 @@ class _Verification:
         rule = _rule(inputs["rules"])
         terms = _terms(inputs, rule)
         self._taken_over = tuple(s.terms.site_id for _, s in inputs["sites"] if s.matcher)
+        self._rulings = tuple(f"{r.site_id}@{Period(r.at_s, 1)}" for _, r in inputs["rulings"])
         self._read_journals(inputs["keys"], inputs["entries"])
         self._read_facts(inputs)
         facts = self._in_order()
@@ -147,6 +151,7 @@ class _Verification:
         check_verdicts(
             sites=inputs["sites"],
             verdicts=inputs["verdicts"],
+            rulings=inputs["rulings"],
             known=by_site(derivation.known),
             match=self._match,
             policy=rule.match,

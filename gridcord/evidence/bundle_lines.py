@@ -1,8 +1,8 @@
 """What the lines of a bundle say, member by member.
 
 Inputs are what was known: keys, rules, sites, tariffs, consents, journal entries, readings,
-verdicts, blocks, market results, payouts. The rest follows from them: earnings, fees, bills, ledger
-entries, balances. `number` orders the inputs as they became known.
+verdicts, rulings, blocks, market results, payouts. The rest follows from them: earnings, fees,
+bills, ledger entries, balances. `number` orders the inputs as they became known.
 """
 
 from __future__ import annotations
@@ -105,6 +105,23 @@ class VerdictLine:
     verdict: SiteVerdict
     finding: Finding
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulingLine:
+    """Something that settled what a site's meter had said: an active proof, a lifted block.
+
+    Args:
+        site_id: The site.
+        at_s: When, seconds since 1970 UTC; it counts before the first period that begins then.
+        accepted: In the site's favour.
+        nats: How strongly, log-likelihood ratio, >= 0.
+    """
+
+    site_id: str
+    at_s: int
+    accepted: bool
+    nats: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +251,7 @@ INPUTS: dict[str, type] = {
     "entries": EntryLine,
     "readings": ReadingLine,
     "verdicts": VerdictLine,
+    "rulings": RulingLine,
     "blocks": BlockLine,
     "market": MarketLine,
     "payouts": PayoutLine,

@@ -42,6 +42,7 @@ class Report:
         quarantined: Signed entries that the aggregator did not believe, with its reason.
         gaps: Entries before which the cable declared a loss.
         taken_over: Sites whose match goes on from a state that only the aggregator vouches for.
+        rulings: Sites and times at which a proof or a person settled what the meter had said.
         breaks: Entries whose registers do not start where the record before ended.
         balances: What each account is owed.
     """
@@ -55,6 +56,7 @@ class Report:
     quarantined: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     taken_over: tuple[str, ...] = ()
+    rulings: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
     balances: tuple[BalanceLine, ...] = ()
 

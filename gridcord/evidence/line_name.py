@@ -18,6 +18,7 @@ _NAMES = (
     ("account", "month"),
     ("account", "currency"),
     ("site_id", "start_s"),
+    ("site_id", "at_s"),
     ("site_id",),
     ("cable_id",),
 )

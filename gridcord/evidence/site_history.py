@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gridcord.evidence.bundle_lines import RulingLine
 from gridcord.metering import matcher_state
 from gridcord.metering.matcher import Matcher, observe, open_matcher
 from gridcord.metering.matching import (
@@ -16,6 +18,7 @@ from gridcord.metering.matching import (
     sum_of_cables,
 )
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
+from gridcord.metering.site_matcher import SiteMatcher, with_proof
 from gridcord.settlement.facts import Gathering
 from gridcord.units import Period
 
@@ -28,11 +31,13 @@ class SiteHistory:
         metered: Its instruments.
         matcher: Plain state of the matcher before the first period; empty for none.
         periods: By period, in order.
+        rulings: What settled the site's evidence, in order of time.
     """
 
     metered: MeteredSite
     matcher: str
     periods: tuple[SitePeriod, ...]
+    rulings: tuple[RulingLine, ...] = ()
 
 
 def site_periods(gathered: Mapping[Period, Gathering]) -> tuple[SitePeriod, ...]:
@@ -115,12 +120,33 @@ def matcher_after(history: SiteHistory, policy: MatchPolicy) -> str:
 
 def _steps(history: SiteHistory, policy: MatchPolicy) -> Iterator[tuple[Matcher, Match]]:
     matcher, learning = _matcher(history, policy), not history.matcher
+    after_s = _taken_s(history)
     for period in history.periods:
-        learning = learning and period.session is None
+        start_s = period.period.start_s
+        matcher = _ruled(matcher, history.rulings, after_s, start_s)
+        after_s, learning = start_s, learning and period.session is None
         matcher, match = observe(
             matcher=matcher, observation=period, policy=policy, learning=learning
         )
         yield matcher, match
+
+
+def _taken_s(history: SiteHistory) -> float:
+    """Until when rulings are in the matcher's state, seconds since 1970 UTC."""
+    if not (history.matcher and history.periods):
+        return -math.inf
+    first = history.periods[0].period
+    return first.start_s - first.length_s
+
+
+def _ruled(
+    matcher: Matcher, rulings: Iterable[RulingLine], after_s: float, until_s: int
+) -> Matcher:
+    """The matcher with what was settled meanwhile; the patent's rule keeps no evidence."""
+    for each in rulings:
+        if isinstance(matcher, SiteMatcher) and after_s < each.at_s <= until_s:
+            matcher = with_proof(matcher=matcher, accepted=each.accepted, nats=each.nats)
+    return matcher
 
 
 def _matcher(history: SiteHistory, policy: MatchPolicy) -> Matcher:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from gridcord.evidence.bundle_archive import BundleFault
-from gridcord.evidence.bundle_lines import BlockLine, SiteLine, VerdictLine
+from gridcord.evidence.bundle_lines import BlockLine, RulingLine, SiteLine, VerdictLine
 from gridcord.evidence.site_history import SiteHistory, site_periods
 from gridcord.metering.matching import Match, MatchPolicy
 from gridcord.metering.reading import Verdict
@@ -20,6 +21,7 @@ def check_verdicts(
     *,
     sites: Iterable[tuple[int, SiteLine]],
     verdicts: Iterable[Numbered],
+    rulings: Sequence[tuple[int, RulingLine]],
     known: Mapping[str, Mapping[Period, Gathering]],
     match: MatchFunction,
     policy: MatchPolicy,
@@ -32,6 +34,7 @@ def check_verdicts(
     Args:
         sites: With the numbers of their lines.
         verdicts: With the numbers of their lines.
+        rulings: With the numbers of their lines.
         known: Facts by site and period.
         match: Derives findings.
         policy: Under which they were reached.
@@ -39,12 +42,16 @@ def check_verdicts(
     Raises:
         BundleFault: The first that does not follow.
     """
+    _check_order(rulings)
     stated = _last(verdicts)
     for number, site in sites:
         site_id = site.terms.site_id
         gathered = known.get(site_id, {})
         history = SiteHistory(
-            metered=site.metered, matcher=site.matcher, periods=site_periods(gathered)
+            metered=site.metered,
+            matcher=site.matcher,
+            periods=site_periods(gathered),
+            rulings=tuple(ruling for _, ruling in rulings if ruling.site_id == site_id),
         )
         found = _found(match, history, policy, number, site_id)
         for each, finding in zip(history.periods, found, strict=True):
@@ -54,6 +61,12 @@ def check_verdicts(
     for number, line in stated.values():
         name = f"{line.verdict.site_id}@{line.verdict.period}"
         raise BundleFault("verdicts", number, "nothing is known of this site and period", name)
+
+
+def _check_order(rulings: Sequence[tuple[int, RulingLine]]) -> None:
+    for (_, before), (number, after) in pairwise(rulings):
+        if (after.site_id, after.at_s) < (before.site_id, before.at_s):
+            raise BundleFault("rulings", number, "comes after a later one", after.site_id)
 
 
 def _found(
