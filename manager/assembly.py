@@ -24,6 +24,7 @@ from manager.clients.utility import GrpcUtility
 from manager.domain.entry_check import PlausibilityPolicy
 from manager.domain.permission import Granted
 from manager.fleet import Registry
+from manager.metrics import MeasuredJournals, StoreWatch, tell_live
 from manager.policies import (
     adopted_terms,
     bid_rule,
@@ -55,6 +56,7 @@ from manager.storage.audit_log import SqlAuditLog
 from manager.storage.bundles import SqlBundles
 from manager.storage.demands import SqlDemands
 from manager.storage.engine import Database
+from manager.storage.figures import SqlFigures
 from manager.storage.fleet_views import FleetViews
 from manager.storage.governed_blocks import SqlBlocks
 from manager.storage.notices import SqlNotices
@@ -169,7 +171,7 @@ class Manager:
         """From a cable's stream to the log, and from the log to what is derived."""
         session = self._settings.session
         takeovers = TakeoverPolicy(most=session.takeovers, within_s=session.takeovers_within_s)
-        journals = SqlJournals(self._database, takeovers)
+        journals = MeasuredJournals(SqlJournals(self._database, takeovers))
         projector = Projector(
             projection=SqlProjection(
                 self._database, projection_policy(self._settings, self._terms)
@@ -197,6 +199,7 @@ class Manager:
             refused=self.audit_log.identity_refused,
             limit=ReconnectLimit(most=session.reconnects, within_s=session.reconnects_within_s),
         )
+        tell_live(pending=lambda: committer.pending, cables=self.links, resources=self.resources)
         self._lifecycle.add("committer", committer.run, on_failure=_STOP)
         self._lifecycle.add("projector", projector.run, on_failure=_RESTART)
         self._lifecycle.add("settler", settler.run, on_failure=_RESTART)
@@ -293,6 +296,14 @@ class Manager:
             period_s=settings.period_s,
         )
         self._lifecycle.add("dispatcher", dispatcher.run, on_failure=_RESTART)
+        watch = StoreWatch(
+            figures=SqlFigures(self._database),
+            delivered=lambda: dispatcher.delivered_wh,
+            now=self._clock.now,
+            sleep=asyncio.sleep,
+            period_s=settings.period_s,
+        )
+        self._lifecycle.add("figures", watch.run, on_failure=_RESTART)
         if settings.market is not None:
             market = GrpcMarket(self._channel(settings.market))
             demand = partial(follow_demand, market, self.demands)

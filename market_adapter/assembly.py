@@ -12,6 +12,7 @@ from gridcord.chassis.program import start_server
 from gridcord.chassis.server import Service
 from market_adapter.connections import open_feed, open_profile, open_venue
 from market_adapter.domain.profile import MarketProfile
+from market_adapter.metrics import BidWatch
 from market_adapter.ports import SignalFeed
 from market_adapter.service.market import FAILURES, POLICY, MarketServicer
 from market_adapter.settings import MarketAdapterSettings, OpenAdrSettings
@@ -35,6 +36,7 @@ async def run_adapter(settings: MarketAdapterSettings) -> ExitCode:
             desk = Desk(store=store, venues=venues, clock=clock)
             rounds = partial(desk.run, every_s=settings.venue.round_s)
             lifecycle.add("desk", rounds, on_failure=_RESTART)
+            lifecycle.add("figures", BidWatch(store).run, on_failure=_RESTART)
             if feed is not None:
                 _listen(lifecycle, feed, settings.openadr, store, profile, clock)
             servicer = MarketServicer(

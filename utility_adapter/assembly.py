@@ -14,6 +14,7 @@ from gridcord.chassis.settings import SettingsError
 from gridcord.units import CableId, IdentifierError, parse_device_id, parse_site_id
 from utility_adapter.domain.site import PrivacyRule
 from utility_adapter.inbox import Inbox
+from utility_adapter.metrics import tell_files
 from utility_adapter.outbox import Outbox
 from utility_adapter.service.utility import FAILURES, POLICY, UtilityServicer
 from utility_adapter.settings import Nem12Settings, OutboxSettings, UtilityAdapterSettings
@@ -48,6 +49,7 @@ async def run_adapter(settings: UtilityAdapterSettings) -> ExitCode:
             sleep=asyncio.sleep,
             write_every_s=settings.outbox.write_every_s,
         )
+        tell_files(inbox, outbox)
         radius_m = settings.privacy.radius_m
         servicer = UtilityServicer(
             store=store,

@@ -54,8 +54,18 @@ class Inbox:
         self._sleep = sleep
         self._look_s = look_s
         self._sizes: dict[Path, int] = {}
+        self._ended: Callable[[str], None] = lambda _: None
         for name in ("", DONE, REFUSED):
             (folder / name).mkdir(parents=True, exist_ok=True)
+
+    @property
+    def waiting(self) -> int:
+        """Files that the last look found; what it took in is gone by the next."""
+        return len(self._sizes)
+
+    def on_ended(self, ended: Callable[[str], None]) -> None:
+        """Have somebody told of each file: "taken" or "refused"."""
+        self._ended = ended
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -72,9 +82,11 @@ class Inbox:
             log.error("file.refused", file=path.name, line=error.line, reason=error.reason)
             (self._folder / REFUSED / f"{path.name}.txt").write_text(f"{error}\n", "utf-8")
             path.replace(self._folder / REFUSED / path.name)
+            self._ended("refused")
             return
         log.info("file.taken", file=path.name, facts=facts, conflicts=conflicts)
         path.replace(self._folder / DONE / path.name)
+        self._ended("taken")
 
     def _read(self, path: Path) -> tuple[int, int]:
         with path.open("rb") as file:

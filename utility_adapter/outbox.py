@@ -7,6 +7,7 @@ remembers: at each start it is written again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -48,8 +49,14 @@ class Outbox:
         self._now = now
         self._sleep = sleep
         self._write_every_s = write_every_s
+        self.written_s = 0.0  # seconds since 1970 UTC, real time; 0 before the first time
         self._changed = asyncio.Event()
         self._changed.set()  # a process before this one may have died between report and file
+
+    @property
+    def waiting(self) -> bool:
+        """Something that was reported is not in the file yet."""
+        return self._changed.is_set()
 
     def wake(self) -> None:
         """Something was reported."""
@@ -80,3 +87,4 @@ class Outbox:
             draft.unlink()
             return
         draft.replace(file)
+        self.written_s = time.time()

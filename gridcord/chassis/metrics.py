@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -45,6 +46,37 @@ class CallMetrics:
         """An RPC has ended with the name of a status code."""
         self._open.labels(method).dec()
         self._duration.labels(method, status).observe(duration_s)
+
+
+def tell(
+    name: str,
+    documentation: str,
+    value: Callable[[], float],
+    *,
+    registry: CollectorRegistry = REGISTRY,
+) -> None:
+    """Have a figure read whenever it is asked for; `value` must not block."""
+    Gauge(name, documentation, registry=registry).set_function(value)
+
+
+def tell_expiry(
+    not_after_s: Callable[[], float], *, registry: CollectorRegistry = REGISTRY
+) -> None:
+    """Tell when the program's own certificate expires, seconds since 1970; NaN when it is damaged.
+
+    Args:
+        not_after_s: Reads it from the file, which is what new connections get.
+        registry: Where the figure is kept.
+    """
+
+    def expiry_s() -> float:
+        try:
+            return not_after_s()
+        except (OSError, ValueError):
+            return math.nan
+
+    name = "gridcord_certificate_expiry_timestamp_seconds"
+    tell(name, "When the program's own certificate expires", expiry_s, registry=registry)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from gridcord.chassis.guard import Refused
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.limits import ServerLimits
 from gridcord.chassis.logging import configure_logging
+from gridcord.chassis.metrics import tell_expiry
 from gridcord.chassis.process import FEW_FILES, SlowProtobuf, run
 from gridcord.chassis.sections import (
     ClockSettings,
@@ -123,6 +124,7 @@ async def start_server(
     )
     facts: dict[str, str | int] = {"pid": os.getpid()}
     if settings.metrics.address is not None:
+        tell_expiry(lambda: load_identity(files).own.not_after_s)
         endpoint = HttpEndpoint(
             settings.metrics.address, healthy=lambda: not server.draining.is_set()
         )

@@ -69,6 +69,11 @@ class Committer:
         self._idle.set()
         self._commits = 0
 
+    @property
+    def pending(self) -> int:
+        """Entries that wait for a commit."""
+        return len(self._pending)
+
     async def offer(self, entry: ReceivedEntry, session: Session) -> None:
         """Take an entry; returns when there is room, not when it is stored."""
         while len(self._pending) >= self._most_pending:

@@ -87,6 +87,11 @@ class Dispatcher:
         self._period_s = period_s
         self._areas: dict[str, _Running] = {}
 
+    @property
+    def delivered_wh(self) -> dict[str, float]:
+        """What telemetry says of the running period so far, by area; + into vehicles."""
+        return {area_id: running.done_wh for area_id, running in self._areas.items()}
+
     async def run(self) -> None:
         """Steer for ever."""
         while True:

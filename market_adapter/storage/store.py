@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    func,
     insert,
     select,
     update,
@@ -37,6 +38,16 @@ from market_adapter.domain.lifecycle import (
 from market_adapter.storage import rows
 from market_adapter.storage.engine import lock_file, open_engine
 from market_adapter.storage.tables import BIDS, CONTRACTS, DEMANDS, METADATA, PRICES, SIGNALS
+
+_OPEN = [
+    state.value
+    for state in (
+        BidState.DRAFT,
+        BidState.SUBMITTING,
+        BidState.SUBMITTED,
+        BidState.PARTIALLY_CONTRACTED,
+    )
+]
 
 T = TypeVar("T")
 Product = tuple[str, Period]
@@ -122,6 +133,14 @@ class MarketStore:
         """Bids that the venue has and that may still be contracted, oldest first."""
         states = (BidState.SUBMITTED.value, BidState.PARTIALLY_CONTRACTED.value)
         return self._of_market(market_id, BIDS.c.state.in_(states))
+
+    def open_bids(self) -> dict[BidState, int]:
+        """How many bids stand in each state in which something may still happen to them."""
+        count = func.count()
+        query = select(BIDS.c.state, count).where(BIDS.c.state.in_(_OPEN)).group_by(BIDS.c.state)
+        with self._engine.begin() as db:
+            found = {BidState(state): int(number) for state, number in db.execute(query)}
+        return dict.fromkeys(map(BidState, _OPEN), 0) | found
 
     def bids(
         self, *, start_s: int, end_s: int, after: int = 0, limit: int = 100
