@@ -20,6 +20,7 @@ from gridcord.chassis.clock import Clock, SystemClock
 from gridcord.clients.resource import ResourceClient
 from gridcord.session.backoff import Backoff
 from gridcord.session.resource import ResourcePolicy
+from gridcord.simulation.battery import Battery, BatteryModel
 from gridcord.simulation.demo.plan import (
     HISTORY_DAYS,
     PERIOD_S,
@@ -46,6 +47,8 @@ TELEGRAM_S = 30.0  # between two P1 telegrams: real meters send more than a fast
 FIX_S = 60.0  # between two positions
 FEED_DELAY_S = 180  # after a period's end the utility has its values
 RESERVE_PERCENT = 30.0
+BATTERY = "battery-00"
+BATTERY_SOC_PERCENT = 80.0
 
 log = structlog.get_logger()
 
@@ -85,6 +88,7 @@ class World:
         self._clock = clock
         self._folder = folder
         self._houses = [self._house(each) for each in plan.all_houses]
+        self.battery = Battery(BatteryModel(), BATTERY_SOC_PERCENT, clock.now)
         self.outlets: list[Outlet] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._drivers: list[asyncio.Task[None]] = []
@@ -113,6 +117,7 @@ class World:
             self._drivers.append(self._do(self._drive(outlet)))
             outlet.controller = self._controller(outlet, connect)
             self._do(outlet.controller.run())
+        self._do(self._battery_controller(connect).run())
         self._do(self._feed(inbox))
 
     async def stop(self) -> None:
@@ -213,7 +218,6 @@ class World:
         self, outlet: Outlet, connect: Callable[[str], Callable[[], grpc.aio.Channel]]
     ) -> ResourceClient:
         house, number = outlet.house, outlet.plan.number
-        speed = self.plan.speed
 
         def telemetry() -> Telemetry:
             house.advance()
@@ -242,13 +246,46 @@ class World:
             ),
             connect=connect(f"vehicle-{number:02d}"),
             clock=self._clock,
-            policy=ResourcePolicy(
-                backoff=Backoff(base_s=0.5 * speed, cap_s=5.0 * speed),
-                welcome_within_s=10.0 * speed,
-                stable_after_s=10.0 * speed,
-            ),
+            policy=self._policy(),
             telemetry=telemetry,
             set_power=set_power,
+        )
+
+    def _battery_controller(
+        self, connect: Callable[[str], Callable[[], grpc.aio.Channel]]
+    ) -> ResourceClient:
+        battery = self.battery
+
+        def telemetry() -> Telemetry:
+            return Telemetry(
+                measured_s=self._clock.now(),
+                transfer_permitted=True,
+                power_w=battery.power_w,
+                charge_limit_w=battery.charge_limit_w,
+                discharge_limit_w=battery.discharge_limit_w,
+                soc_percent=battery.soc_percent,
+            )
+
+        return ResourceClient(
+            introduction=ResourceIntroduction(
+                resource_id=BATTERY,
+                kind=ResourceKind.BATTERY,
+                capacity_wh=battery.model.capacity_wh,
+                need=DepartureNeed(reserve_percent=battery.model.reserve_percent),
+            ),
+            connect=connect(BATTERY),
+            clock=self._clock,
+            policy=self._policy(),
+            telemetry=telemetry,
+            set_power=battery.set_power,
+        )
+
+    def _policy(self) -> ResourcePolicy:
+        speed = self.plan.speed
+        return ResourcePolicy(
+            backoff=Backoff(base_s=0.5 * speed, cap_s=5.0 * speed),
+            welcome_within_s=10.0 * speed,
+            stable_after_s=10.0 * speed,
         )
 
     async def _feed(self, inbox: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from gridcord.api.manager.v1.fleet_service_pb2_grpc import FleetServiceStub
 from gridcord.api.manager.v1.site_block_service_pb2_grpc import SiteBlockServiceStub
 from gridcord.api.manager.v1.transfer_service_pb2_grpc import TransferServiceStub
 from gridcord.chassis.identity import Kind, Role
+from gridcord.simulation.demo.market import start_vtn
 from gridcord.simulation.demo.plan import PERIOD_S, DemoPlan, Scenario
 from gridcord.simulation.demo.stage import Stage
 from gridcord.simulation.demo.summary import (
@@ -33,6 +35,7 @@ from gridcord.simulation.demo.summary import (
 )
 from gridcord.simulation.house import Cheat
 from gridcord.simulation.processes import Program
+from gridcord.simulation.vtn import Vtn
 from gridcord.simulation.world import World
 from gridcord.testing.fault_proxy import FaultProxy
 
@@ -76,6 +79,7 @@ class Director:
         self._show = show
         self._view = View()
         self._proxy: FaultProxy | None = None
+        self._vtn: Vtn | None = None
         self._address = ""
         self._random = random.Random(f"faults {plan.seed}")
         self._cables: dict[str, Program] = {}
@@ -126,12 +130,17 @@ class Director:
         stage.write_register(self._world.history())
         await self._world.start()
         self._tell("adapters start")
-        utility, market = stage.add_utility(), stage.add_market()
-        for program in (utility, market):
+        utility, exchange = stage.add_utility(), stage.add_exchange()
+        for program in (utility, exchange):
             program.start()
+        secret = secrets.token_urlsafe()
+        self._vtn = await start_vtn(self._plan, self._clock, secret)
+        at_exchange = await asyncio.to_thread(exchange.wait_ready)
+        market = stage.add_market(exchange=at_exchange, vtn=self._vtn, secret=secret)
+        market.start()
         facts = [await asyncio.to_thread(program.wait_ready) for program in (utility, market)]
         self._tell("the manager starts")
-        manager = stage.add_manager(utility=str(facts[0]["grpc"]), market=str(facts[1]["grpc"]))
+        manager = stage.add_manager(utility=str(facts[0]["grpc"]), trading=str(facts[1]["grpc"]))
         manager.start()
         self._address = str((await asyncio.to_thread(manager.wait_ready))["grpc"])
         manager.settings = {
@@ -318,6 +327,8 @@ class Director:
         await self._world.stop()
         if self._proxy is not None:
             await self._proxy.__aexit__(None, None, None)
-        for name in ("manager", "market", "utility"):
+        if self._vtn is not None:
+            await self._vtn.stop()
+        for name in ("manager", "market", "utility", "exchange"):
             if name in self._stage.programs:
                 await asyncio.to_thread(self._stage.programs[name].stop, 10.0)

@@ -13,7 +13,7 @@ from gridcord.units import Position
 
 DOMAIN = "demo.example"
 AREA = "tokyo"
-MARKET = "demo.dayahead"
+MARKET = "jepx.dayahead"
 ZONE = "Asia/Tokyo"
 PERIOD_S = 1800
 DAY_START_S = int(datetime(2026, 5, 31, 15, tzinfo=UTC).timestamp())  # 1 June, midnight in Tokyo
@@ -183,7 +183,7 @@ def _house(number: int, cheat: Cheat, neighbour: int, r: random.Random) -> House
         soc_percent=r.uniform(55, 85),
         meter=meter,
         has_hems=number % 2 == 0 or cheat is Cheat.DIVERTED,
-        arrives=r.randrange(0, 2),
+        arrives=0,
         absent=(absent_from, absent_from + r.randrange(2, 4)) if leaves else None,
         shown=neighbour if cheat is Cheat.OTHER_METER else number,
     )

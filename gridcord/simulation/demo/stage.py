@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +14,26 @@ from gridcord.chassis.clock import ScaledClock
 from gridcord.chassis.credentials import TlsFiles, client_credentials, load_identity
 from gridcord.chassis.identity import Kind, Principal, Role
 from gridcord.chassis.pki import PkiFolder
-from gridcord.protocols.jepx.fields import AREA_CODES
+from gridcord.simulation.demo import market
 from gridcord.simulation.demo.plan import (
     AREA,
     DOMAIN,
     MARKET,
     PERIOD_S,
-    ZONE,
     DemoPlan,
     HousePlan,
     Scenario,
     SiteMeterKind,
 )
-from gridcord.simulation.exchange.prices import SyntheticPrices
 from gridcord.simulation.instruments.route_b_meter import MeterPlate
 from gridcord.simulation.processes import Program
+from gridcord.simulation.vtn import Vtn
 from gridcord.simulation.world import Outlet, write_readings, write_table
 
 LEAD_REAL_S = 14.0  # real seconds for the programs to start before the first period begins
 SAMPLE_S = 10.0  # between two readings of a cable's meter
 GAP_REAL_S = 0.5  # real seconds that a busy machine may keep a cable from reading
 HOST = "127.0.0.1"
-
-_AREA_HEADERS = (
-    "北海道", "東北", "東京", "中部", "北陸", "関西", "中国", "四国", "九州",
-)  # fmt: skip
 
 
 class Stage:
@@ -97,26 +92,6 @@ class Stage:
         write_table(self.inbox / "sites.csv", header, rows)
         write_readings(self.inbox / "history.csv", history)
 
-    def write_prices(self) -> Path:
-        """Three days of prices in the format in which JEPX publishes them."""
-        first = datetime.fromtimestamp(self.plan.start_s, UTC).date()
-        series = SyntheticPrices(seed=self.plan.seed)
-        header = "受渡日,時刻コード," + ",".join(
-            f"エリアプライス{a}(円/kWh)" for a in _AREA_HEADERS
-        )
-        lines = [header]
-        for day in (first + timedelta(days=n) for n in range(-1, 3)):
-            for number in range(1, 49):
-                prices = [
-                    series.price_jpy_per_mwh(area_cd=code, day=day, number=number) / 1000
-                    for code in AREA_CODES.values()
-                ]
-                lines.append(f"{day:%Y/%m/%d},{number}," + ",".join(f"{p:.2f}" for p in prices))
-        path = self.folder / "market" / "prices.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", "utf-8")
-        return path
-
     def add_utility(self) -> Program:
         """The utility adapter."""
         folder = self.folder / "utility"
@@ -131,38 +106,46 @@ class Stage:
             },
         )
 
-    def add_market(self) -> Program:
-        """The market adapter, with a small auction of its own around a file of prices."""
+    def add_exchange(self) -> Program:
+        """The exchange."""
+        program = market.exchange(self.plan, self.folder / "exchange", self._clock_settings())
+        self.programs["exchange"] = program
+        return program
+
+    def add_market(self, *, exchange: dict[str, Any], vtn: Vtn, secret: str) -> Program:
+        """The market adapter, at the exchange and at the utility's demand response.
+
+        Args:
+            exchange: What the exchange told when it was ready.
+            vtn: The utility's server of demand response.
+            secret: The adapter's secret there.
+        """
         folder = self.folder / "market"
-        prices = self.write_prices()
-        profile = folder / "profile.toml"
-        profile.write_text(_PROFILE, "utf-8")
         return self._add(
             "market",
             "market_adapter",
             Kind.MARKET,
             {
                 "store": {"file": folder / "market.db"},
-                "venue": {
-                    "kind": "price_file",
-                    "profile_file": profile,
-                    "prices": prices,
-                    "journal": folder / "journal.jsonl",
-                    "step_lots": 1000,
-                    "round_s": 120.0,
-                },
+                "venue": market.venue(self.plan, folder, exchange),
+                "openadr": market.openadr(self.plan, folder, vtn, secret),
             },
         )
 
-    def add_manager(self, *, utility: str, market: str, address: str = f"{HOST}:0") -> Program:
-        """The manager."""
+    def add_manager(self, *, utility: str, trading: str) -> Program:
+        """The manager.
+
+        Args:
+            utility: Where the utility adapter serves.
+            trading: Where the market adapter serves.
+        """
         speed = self.plan.speed
         return self._add(
             "manager",
             "manager",
             Kind.MANAGER,
             {
-                "listen": {"address": address, "grace_s": 5.0},
+                "listen": {"address": f"{HOST}:0", "grace_s": 5.0},
                 "database": {"file": self.folder / "manager" / "manager.db"},
                 "period": {"length_s": PERIOD_S},
                 "session": {
@@ -185,7 +168,10 @@ class Stage:
                     "buy_at_most": "9",
                 },
                 "utility": {"target": utility, "server_name": server_name(Kind.UTILITY, DOMAIN)},
-                "market": {"target": market, "server_name": server_name(Kind.MARKET, DOMAIN)},
+                "market": {
+                    "target": trading,
+                    "server_name": server_name(Kind.MARKET, DOMAIN),
+                },
             },
         )
 
@@ -261,26 +247,6 @@ class Stage:
 
 
 _PORTS = ("meter", "site", "gps", "board")
-_PROFILE = f"""\
-# A market for a fleet of a few cars: half hours of Tokyo, small lots, a gate for each period.
-market_id = "{MARKET}"
-clearing = "AUCTION"
-time_zone = "{ZONE}"
-period_length_s = {PERIOD_S}
-currency = "JPY"
-lot_wh = 100
-tick = "0.01"
-min_price = "0.00"
-max_price = "999.99"
-money_step = "1"
-money_rounding = "FLOOR"
-
-[gate]
-lead_s = 600
-
-[areas]
-{AREA} = "3"
-"""
 
 
 def _tls(files: TlsFiles) -> dict[str, Any]:

@@ -1,0 +1,166 @@
+"""The demonstration's market: an exchange over TLS with an auction in the afternoon, and a utility
+that asks for less consumption in one half hour.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gridcord.chassis.clock import Clock
+from gridcord.protocols.jepx.fields import AREA_CODES
+from gridcord.simulation.demo.plan import AREA, MARKET, PERIOD_S, ZONE, DemoPlan
+from gridcord.simulation.exchange.prices import SyntheticPrices
+from gridcord.simulation.processes import Program
+from gridcord.simulation.vtn import Vtn, setpoint_event
+from gridcord.units import Period
+
+GATE_PERIOD = 2  # the auction is held at its start, and sells it and what follows
+MEMBER = "0841"
+CONTRACT_CODE = "GCD01"
+LOT_WH = 50_000  # 0.1 MW over a half hour: no smaller volume can be told to this exchange
+DR_PROGRAM = "flexibility"
+DR_KILOWATTS = -6.0
+DR_CLIENT = "ven-gridcord"
+
+_AREA_HEADERS = (
+    "北海道", "東北", "東京", "中部", "北陸", "関西", "中国", "四国", "九州",
+)  # fmt: skip
+
+
+def gate_s(plan: DemoPlan) -> int:
+    """When the auction is held, seconds since 1970 UTC."""
+    return plan.start_s + GATE_PERIOD * PERIOD_S
+
+
+def dr_period(plan: DemoPlan) -> Period:
+    """The half hour in which less consumption is asked for: late, when much is sold."""
+    number = max(GATE_PERIOD + 1, plan.periods * 2 // 3)
+    return Period(plan.start_s + number * PERIOD_S, PERIOD_S)
+
+
+def exchange(plan: DemoPlan, folder: Path, clock: dict[str, Any]) -> Program:
+    """The simulated exchange: its messages are the exchange's own, its hour is ours.
+
+    Args:
+        plan: What is played.
+        folder: Of its files.
+        clock: `[clock]` of the demonstration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return Program(
+        "gridcord.simulation.exchange",
+        folder,
+        {
+            "market": {
+                "state": folder / "exchange.db",
+                "tls": folder / "tls",
+                "members": [MEMBER],
+                "prices": _write_prices(plan, folder / "prices.csv"),
+                "shown_areas": [AREA],
+                "steps": 40,
+                "step_wh": LOT_WH,
+                "gate_closes": f"{_local(gate_s(plan)):%H:%M:%S}",
+                "gate_days_before": 0,
+            },
+            "clock": clock,
+            "log": {"format": "json"},
+        },
+    )
+
+
+def venue(plan: DemoPlan, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """`[venue]` of the market adapter.
+
+    Args:
+        plan: What is played.
+        folder: Of the adapter's files.
+        facts: What the exchange told when it was ready.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    profile = folder / "profile.toml"
+    closes = f"{_local(gate_s(plan)):%H:%M:%S}"
+    profile.write_text(_PROFILE.format(closes=closes), "utf-8")
+    host, _, port = str(facts["jepx"]).rpartition(":")
+    return {
+        "kind": "jepx",
+        "profile_file": profile,
+        "host": host,
+        "port": int(port),
+        "roots": facts["certificate"],
+        "member": MEMBER,
+        "contract_code": CONTRACT_CODE,
+        "round_s": 0.5 * plan.speed,
+        "settle_s": 0.5 * plan.speed,
+    }
+
+
+async def start_vtn(plan: DemoPlan, clock: Clock, secret: str) -> Vtn:
+    """The utility's demand response server, with one event."""
+    vtn = Vtn(clock=clock, clients={DR_CLIENT: secret})
+    await vtn.start()
+    program = vtn.put("programs", {"programName": DR_PROGRAM})
+    event = setpoint_event(program_id=program, first=dr_period(plan), kilowatts=[DR_KILOWATTS])
+    vtn.put("events", event)
+    return vtn
+
+
+def openadr(plan: DemoPlan, folder: Path, vtn: Vtn, secret: str) -> dict[str, Any]:
+    """`[openadr]` of the market adapter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    secret_file = folder / "vtn-secret"
+    secret_file.write_text(secret + "\n", "utf-8")
+    secret_file.chmod(0o600)
+    return {
+        "url": vtn.url,
+        "client_id": DR_CLIENT,
+        "secret_file": secret_file,
+        "programs": [DR_PROGRAM],
+        "area": AREA,
+        "look_s": 2.0 * plan.speed,
+    }
+
+
+def _write_prices(plan: DemoPlan, path: Path) -> Path:
+    """Three days of prices in the format in which the exchange publishes them."""
+    first = _local(plan.start_s).date()
+    series = SyntheticPrices(seed=plan.seed)
+    columns = ",".join(f"エリアプライス{area}(円/kWh)" for area in _AREA_HEADERS)
+    lines = [f"受渡日,時刻コード,{columns}"]
+    for day in (first + timedelta(days=n) for n in range(-1, 2)):
+        for number in range(1, 49):
+            prices = [
+                series.price_jpy_per_mwh(area_cd=code, day=day, number=number) / 1000
+                for code in AREA_CODES.values()
+            ]
+            lines.append(f"{day:%Y/%m/%d},{number}," + ",".join(f"{p:.2f}" for p in prices))
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def _local(at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, UTC).astimezone(ZoneInfo(ZONE))
+
+
+_PROFILE = f"""\
+# The exchange's day-ahead market, with the auction held on the day itself.
+market_id = "{MARKET}"
+clearing = "AUCTION"
+time_zone = "{ZONE}"
+period_length_s = {PERIOD_S}
+currency = "JPY"
+lot_wh = {LOT_WH}
+tick = "0.01"
+min_price = "0.00"
+max_price = "999.99"
+money_step = "1"
+money_rounding = "FLOOR"
+
+[gate]
+closes = {{{{ days_before = 0, at = {{closes}} }}}}
+
+[areas]
+{AREA} = "{AREA_CODES[AREA]}"
+"""
