@@ -214,12 +214,11 @@ def _verdict_rank(verdict: SiteVerdict) -> tuple[int, int]:
 
 
 def _market_rank(result: MarketResult) -> tuple[object, ...]:
+    price = result.imbalance_price
     return (
         result.revision,
-        result.contracted_wh,
+        result.contracts,
         result.delivered_wh,
-        result.contract_price.currency,
-        result.contract_price.micros_per_kwh,
-        result.imbalance_price.micros_per_kwh,
+        () if price is None else (price.currency, price.micros_per_kwh),
         result.deviations_wh,
     )

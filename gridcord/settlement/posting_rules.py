@@ -128,15 +128,15 @@ def _of_area(subject: AreaSubject, facts: Gathering, terms: Terms) -> tuple[list
         return [], []
     market = Account(AccountKind.MARKET, subject.area)
     imbalance = Account(AccountKind.IMBALANCE, subject.area)
-    moves = [
-        _Move(AGGREGATOR, market, Purpose.CONTRACT, result.income),
-        _Move(AGGREGATOR, imbalance, Purpose.IMBALANCE, result.imbalance),
-    ]
+    moves = [_Move(AGGREGATOR, market, Purpose.CONTRACT, c.income) for c in result.contracts]
+    if result.imbalance is not None:
+        moves.append(_Move(AGGREGATOR, imbalance, Purpose.IMBALANCE, result.imbalance))
     shares = imbalance_shares(result=result, percent=terms.rule.imbalance_percent)
     for driver_id, share in shares.items():
         driver = Account(AccountKind.DRIVER, driver_id)
         moves.append(_Move(driver, AGGREGATOR, Purpose.IMBALANCE, share))
-    return moves, [f"market:{subject}:{result.revision}"]
+    sources = [f"contract:{each.contract_id}" for each in result.contracts]
+    return moves, [f"market:{subject}:{result.revision}", *sources]
 
 
 def _of_month(facts: Gathering) -> tuple[list[_Move], list[str]]:

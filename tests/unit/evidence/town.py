@@ -30,7 +30,7 @@ from gridcord.metering.records import CableEvent, CableEventKind, SiteObservatio
 from gridcord.metering.verdict import StatedMatch
 from gridcord.settlement.account import Account, AccountKind
 from gridcord.settlement.facts import Fact, Payout, SiteVerdict
-from gridcord.settlement.imbalance import MarketResult
+from gridcord.settlement.imbalance import Contract, MarketResult
 from gridcord.settlement.ledger import KnownFact
 from gridcord.settlement.terms import SettlementRule, Terms
 from gridcord.units import CableId, Money, Period, Price, SiteId
@@ -260,9 +260,10 @@ class Town:
         result = MarketResult(
             area="tokyo",
             period=FIRST.next(1),
-            contracted_wh=1500,
+            contracts=(
+                Contract(contract_id="c-1", energy_wh=1500, price=Price.per_kwh("JPY", "12.5")),
+            ),
             delivered_wh=1350,
-            contract_price=Price.per_kwh("JPY", "12.5"),
             imbalance_price=Price.per_kwh("JPY", "30.1"),
             deviations_wh=(("driver-0", 0), ("driver-1", -150)),
         )

@@ -10,7 +10,7 @@ from gridcord.metering.matching import HemsCoverage
 from gridcord.metering.reading import ClockState, ReadingSource, SiteReading, Verdict
 from gridcord.settlement.consent import Consent
 from gridcord.settlement.facts import Fact, SiteVerdict
-from gridcord.settlement.imbalance import MarketResult
+from gridcord.settlement.imbalance import Contract, MarketResult
 from gridcord.settlement.ledger import KnownFact
 from gridcord.settlement.schedule import Band, Prices, Schedule, Window
 from gridcord.settlement.tariff import SiteTariff, Tariff, TariffBook
@@ -98,12 +98,22 @@ def _fact(source: random.Random, number: int, period: Period) -> Fact:
     return MarketResult(
         area=source.choice(("tokyo", "kansai")),
         period=period,
-        contracted_wh=source.randrange(-5000, 5000),
+        contracts=_contracts(source),
         delivered_wh=source.randrange(-5000, 5000),
-        contract_price=Price("JPY", source.randrange(30_000_000)),
-        imbalance_price=Price("JPY", source.randrange(90_000_000)),
+        imbalance_price=source.choice((None, Price("JPY", source.randrange(90_000_000)))),
         deviations_wh=tuple((f"driver-{i}", source.randrange(-900, 900)) for i in range(4)),
         revision=source.randrange(3),
+    )
+
+
+def _contracts(source: random.Random) -> tuple[Contract, ...]:
+    return tuple(
+        Contract(
+            contract_id=f"contract-{number}",
+            energy_wh=source.randrange(-5000, 5000),
+            price=Price("JPY", source.randrange(30_000_000)),
+        )
+        for number in range(source.randrange(3))
     )
 
 
