@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -13,10 +12,10 @@ from gridcord.api.manager.v1 import driver_service_pb2 as pb
 from gridcord.api.manager.v1.driver_service_pb2_grpc import DriverServiceServicer
 from gridcord.chassis.failures import Failure
 from gridcord.chassis.identity import Kind, caller
+from manager.service.changes import Changes
 from manager.service.filters import text_filter, time_filter
 from manager.service.paging import (
     HEARTBEAT_S,
-    LOOK_S,
     MOST,
     cursor_number,
     fill_page,
@@ -44,6 +43,7 @@ class DriverServicer(DriverServiceServicer):
     def __init__(self, *, transfers: SqlTransfers, notices: SqlNotices) -> None:
         self._transfers = transfers
         self._notices = notices
+        self._changes = Changes(notices.last)
 
     async def ListEarnings(
         self, request: pb.ListEarningsRequest, context: Context
@@ -71,19 +71,19 @@ class DriverServicer(DriverServiceServicer):
         driver_id = permitted_driver(text_filter(request, "driver_id"))
         number = cursor_number(request.cursor)
         after = await self._notices.last() if number is None else number
-        quiet_since = time.monotonic()
-        while True:
-            found = await self._notices.after(after, driver_id=driver_id, limit=MOST)
-            for notice in found:
-                after = notice.number
-                yield pb.WatchNoticesResponse(notice=notice_to_proto(notice), cursor=str(after))
-            if found:
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since >= HEARTBEAT_S:
-                quiet_since = time.monotonic()
-                yield pb.WatchNoticesResponse(cursor=str(after))
-            else:
-                await asyncio.sleep(LOOK_S)
+        following = self._changes.follow(
+            lambda number: self._notices.after(number, driver_id=driver_id, limit=MOST),
+            lambda notice: notice.number,
+            after=after,
+            most=MOST,
+            quiet_s=HEARTBEAT_S,
+        )
+        async with aclosing(following) as changes:
+            async for notice, cursor in changes:
+                told = pb.WatchNoticesResponse(cursor=str(cursor))
+                if notice is not None:
+                    told.notice.CopyFrom(notice_to_proto(notice))
+                yield told
 
 
 def permitted_driver(asked: str) -> str:

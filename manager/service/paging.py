@@ -19,7 +19,6 @@ MOST = 1000
 PAGE_BYTES = 128 * 1024  # of a page's items: half of what a client takes
 MAX_NUMBER = 2**63 - 1
 HEARTBEAT_S = 10.0  # real seconds
-LOOK_S = 0.25  # real seconds between two looks at what changed
 
 Item = TypeVar("Item")
 Told = TypeVar("Told", bound=Message)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,10 +14,10 @@ from gridcord.chassis.failures import Failure
 from gridcord.settlement.transfer import TransferKey
 from gridcord.units import CableId
 from gridcord.wire.values import WireError
+from manager.service.changes import Changes
 from manager.service.filters import text_filter, time_filter
 from manager.service.paging import (
     HEARTBEAT_S,
-    LOOK_S,
     MOST,
     cursor_number,
     fill_page,
@@ -41,6 +40,7 @@ class TransferServicer(TransferServiceServicer):
 
     def __init__(self, transfers: SqlTransfers) -> None:
         self._transfers = transfers
+        self._changes = Changes(transfers.last_update)
 
     async def GetTransfer(
         self, request: pb.GetTransferRequest, context: Context
@@ -88,19 +88,18 @@ class TransferServicer(TransferServiceServicer):
         """Stream transfers as they are stored or change."""
         number = cursor_number(request.cursor)
         after = await self._transfers.last_update() if number is None else number
-        quiet_since = time.monotonic()
-        while True:
-            changed = await self._transfers.changed(after_update=after, limit=MOST)
-            for transfer in changed:
-                after = transfer.update_number
-                yield pb.WatchTransfersResponse(
-                    transfer=transfer_to_proto(transfer), cursor=str(after)
-                )
-            if changed:
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since >= HEARTBEAT_S:
-                quiet_since = time.monotonic()
-                heartbeat = pb.WatchTransfersHeartbeat()
-                yield pb.WatchTransfersResponse(heartbeat=heartbeat, cursor=str(after))
-            else:
-                await asyncio.sleep(LOOK_S)
+        following = self._changes.follow(
+            lambda number: self._transfers.changed(after_update=number, limit=MOST),
+            lambda transfer: transfer.update_number,
+            after=after,
+            most=MOST,
+            quiet_s=HEARTBEAT_S,
+        )
+        async with aclosing(following) as changes:
+            async for transfer, cursor in changes:
+                told = pb.WatchTransfersResponse(cursor=str(cursor))
+                if transfer is None:
+                    told.heartbeat.SetInParent()
+                else:
+                    told.transfer.CopyFrom(transfer_to_proto(transfer))
+                yield told
