@@ -82,9 +82,8 @@ def test_the_kept_day_holds_its_evidence(
     database = kept / "manager" / "manager.db"
     checked = run("ledger", "check", "--database", str(database))
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    exported = run(
-        "export", "transfers", "--database", str(database), "-o", str(tmp_path / "t.csv")
-    )
+    csv = tmp_path / "transfers.csv"
+    exported = run("export", "transfers", "--database", str(database), "-o", str(csv))
     assert exported.returncode == 0, exported.stdout + exported.stderr
     rows = csv.read_text("utf-8").splitlines()
     assert len(rows) - 1 == told["records_stored"]
