@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, Mounted] = {
     "match": Mounted("gridcord.cli.match:app", "Match a cable's energy with its house's meter."),
     "notices": Mounted("gridcord.cli.earnings:notices_app", "What drivers and hosts were told."),
     "prove": Mounted("gridcord.cli.blocks:prove_app", "Ask for an active proof at a site."),
+    "resource": Mounted("gridcord.cli.resource:app", "Drive a battery or a station."),
     "resources": Mounted("gridcord.cli.resources:app", "Vehicles, stations and batteries."),
     "sessions": Mounted("gridcord.cli.sessions:app", "Which cables are connected; end one."),
     "sites": Mounted("gridcord.cli.sites:app", "Where cables have been and what may flow there."),
