@@ -21,6 +21,8 @@ from gridcord.cli.resource_settings import ResourceSettings
 from gridcord.clients.fence_file import FenceFile
 from gridcord.clients.resource_agent import OwnerLimits, ResourceAgent
 from gridcord.clients.sunspec_device import DeviceAddress, SunSpecDevice
+from gridcord.session.backoff import Backoff
+from gridcord.session.resource import ResourcePolicy
 from gridcord.wire.resource import DepartureNeed, ResourceIntroduction
 
 app = typer.Typer(help="Drive a battery or a charging station for a manager.", no_args_is_help=True)
@@ -97,6 +99,16 @@ def make_agent(settings: ResourceSettings) -> ResourceAgent:
         ),
         every_s=device.every_s,
         note_fence=fence.note,
+        policy=_policy(settings.clock.speed),
+    )
+
+
+def _policy(speed: float) -> ResourcePolicy:
+    """Delays of the session: the network lives in real time, whatever the clock plays."""
+    return ResourcePolicy(
+        backoff=Backoff(base_s=1.0 * speed, cap_s=120.0 * speed),
+        welcome_within_s=5.0 * speed,
+        stable_after_s=60.0 * speed,
     )
 
 

@@ -20,7 +20,6 @@ from gridcord.chassis.clock import Clock, SystemClock
 from gridcord.clients.resource import ResourceClient
 from gridcord.session.backoff import Backoff
 from gridcord.session.resource import ResourcePolicy
-from gridcord.simulation.battery import Battery, BatteryModel
 from gridcord.simulation.demo.plan import (
     HISTORY_DAYS,
     PERIOD_S,
@@ -40,6 +39,8 @@ from gridcord.simulation.instruments.sdm230 import Sdm230
 from gridcord.simulation.instruments.wisun_adapter import WisunAdapter
 from gridcord.simulation.load_profile import half_hourly_profile
 from gridcord.simulation.loopback import house_hosts
+from gridcord.simulation.sunspec.battery import BatteryPlate, SunSpecBattery
+from gridcord.simulation.sunspec.modbus_tcp import ModbusTcpServer
 from gridcord.simulation.vehicle import Vehicle
 from gridcord.wire.resource import DepartureNeed, ResourceIntroduction, ResourceKind, Telemetry
 
@@ -47,8 +48,8 @@ TELEGRAM_S = 30.0  # between two P1 telegrams: real meters send more than a fast
 FIX_S = 60.0  # between two positions
 FEED_DELAY_S = 180  # after a period's end the utility has its values
 RESERVE_PERCENT = 30.0
-BATTERY = "battery-00"
-BATTERY_SOC_PERCENT = 80.0
+BATTERY_WH, BATTERY_W = 1_000_000, 250_000  # what the exchange's smallest volume needs
+BATTERY_STORED = 0.8  # share at the start
 
 log = structlog.get_logger()
 
@@ -88,7 +89,11 @@ class World:
         self._clock = clock
         self._folder = folder
         self._houses = [self._house(each) for each in plan.all_houses]
-        self.battery = Battery(BatteryModel(), BATTERY_SOC_PERCENT, clock.now)
+        plate = BatteryPlate(
+            capacity_wh=BATTERY_WH, charge_w=BATTERY_W, discharge_w=BATTERY_W, scale=1
+        )
+        battery = SunSpecBattery(plate, clock, stored_wh=BATTERY_STORED * BATTERY_WH)
+        self.battery = ModbusTcpServer(battery)
         self.outlets: list[Outlet] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._drivers: list[asyncio.Task[None]] = []
@@ -96,6 +101,7 @@ class World:
     async def start(self) -> None:
         """Plug all instruments in."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        await self.battery.start()
         for plan in self.plan.houses:
             outlet = self._outlet(plan)
             for instrument in outlet.instruments:
@@ -117,7 +123,6 @@ class World:
             self._drivers.append(self._do(self._drive(outlet)))
             outlet.controller = self._controller(outlet, connect)
             self._do(outlet.controller.run())
-        self._do(self._battery_controller(connect).run())
         self._do(self._feed(inbox))
 
     async def stop(self) -> None:
@@ -125,6 +130,7 @@ class World:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.battery.stop()
         for outlet in self.outlets:
             if outlet.hems is not None:
                 await outlet.hems.stop()
@@ -249,35 +255,6 @@ class World:
             policy=self._policy(),
             telemetry=telemetry,
             set_power=set_power,
-        )
-
-    def _battery_controller(
-        self, connect: Callable[[str], Callable[[], grpc.aio.Channel]]
-    ) -> ResourceClient:
-        battery = self.battery
-
-        def telemetry() -> Telemetry:
-            return Telemetry(
-                measured_s=self._clock.now(),
-                transfer_permitted=True,
-                power_w=battery.power_w,
-                charge_limit_w=battery.charge_limit_w,
-                discharge_limit_w=battery.discharge_limit_w,
-                soc_percent=battery.soc_percent,
-            )
-
-        return ResourceClient(
-            introduction=ResourceIntroduction(
-                resource_id=BATTERY,
-                kind=ResourceKind.BATTERY,
-                capacity_wh=battery.model.capacity_wh,
-                need=DepartureNeed(reserve_percent=battery.model.reserve_percent),
-            ),
-            connect=connect(BATTERY),
-            clock=self._clock,
-            policy=self._policy(),
-            telemetry=telemetry,
-            set_power=battery.set_power,
         )
 
     def _policy(self) -> ResourcePolicy:

@@ -148,7 +148,8 @@ class Director:
             "listen": {**manager.settings["listen"], "address": self._address},
         }
         target = await self._link()
-        self._tell("cables start")
+        self._tell("battery and cables start")
+        stage.add_battery(port=self._world.battery.port, manager=target).start()
         for outlet in self._world.outlets:
             program = stage.add_cable(outlet, manager=target)
             self._cables[program.folder.name] = program
@@ -323,12 +324,14 @@ class Director:
 
     async def _close(self) -> None:
         self._tell("everything ends")
-        await asyncio.gather(*(asyncio.to_thread(p.stop, 5.0) for p in self._cables.values()))
+        programs = self._stage.programs
+        first = [*self._cables.values(), *(p for n, p in programs.items() if n == "battery")]
+        await asyncio.gather(*(asyncio.to_thread(program.stop, 5.0) for program in first))
         await self._world.stop()
         if self._proxy is not None:
             await self._proxy.__aexit__(None, None, None)
         if self._vtn is not None:
             await self._vtn.stop()
         for name in ("manager", "market", "utility", "exchange"):
-            if name in self._stage.programs:
-                await asyncio.to_thread(self._stage.programs[name].stop, 10.0)
+            if name in programs:
+                await asyncio.to_thread(programs[name].stop, 10.0)

@@ -28,7 +28,7 @@ from gridcord.simulation.demo.plan import (
 from gridcord.simulation.instruments.route_b_meter import MeterPlate
 from gridcord.simulation.processes import Program
 from gridcord.simulation.vtn import Vtn
-from gridcord.simulation.world import Outlet, write_readings, write_table
+from gridcord.simulation.world import BATTERY_WH, Outlet, write_readings, write_table
 
 LEAD_REAL_S = 14.0  # real seconds for the programs to start before the first period begins
 SAMPLE_S = 10.0  # between two readings of a cable's meter
@@ -174,6 +174,40 @@ class Stage:
                 },
             },
         )
+
+    def add_battery(self, *, port: int, manager: str) -> Program:
+        """The agent of the stationary battery.
+
+        Args:
+            port: Where the battery answers to Modbus TCP.
+            manager: Where the manager serves.
+        """
+        program = Program(
+            "gridcord.cli.resource",
+            self.folder / "battery",
+            {
+                "tls": _tls(self.identity(Kind.RESOURCE, "battery-00")),
+                "manager": {"target": manager, "server_name": server_name(Kind.MANAGER, DOMAIN)},
+                "resource": {
+                    "area_id": AREA,
+                    "capacity_wh": BATTERY_WH,
+                    "reserve_percent": 10.0,
+                    "fence_file": self.folder / "battery" / "fence",
+                },
+                "device": {
+                    "host": HOST,
+                    "port": port,
+                    "every_s": 0.3,
+                    "revert_s": 3600,
+                    "timeout_s": 10.0,
+                },
+                "clock": self._clock_settings(),
+                "log": {"format": "json"},
+            },
+            ready=False,
+        )
+        self.programs["battery"] = program
+        return program
 
     def add_cable(self, outlet: Outlet, *, manager: str) -> Program:
         """The daemon of one cable, with the instruments of its house."""
