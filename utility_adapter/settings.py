@@ -46,6 +46,22 @@ class OutboxSettings(Section):
     write_every_s: float = Field(default=5.0, gt=0)
 
 
+class EspiSettings(Section):
+    """`[espi]`: a Green Button server that is asked for readings; none without `resource_url`.
+
+    Its certificate is checked against the roots of the system (`SSL_CERT_FILE` names others).
+    """
+
+    resource_url: str | None = Field(default=None, pattern=r"https?://.+")
+    token_url: str = Field(default="", pattern=r"(https?://.+)?")
+    client_id: str = ""
+    secret_file: FilePath | None = None
+    subscription_id: str = ""
+    scope: str = ""
+    page_entries: int | None = Field(default=None, ge=1)
+    every_s: float = Field(default=900.0, gt=0)
+
+
 class PrivacySettings(Section):
     """`[privacy]`: do not tell where sites are, only whether a position is inside the radius."""
 
@@ -60,4 +76,5 @@ class UtilityAdapterSettings(ServerSettings):
     store: StoreSettings
     inbox: InboxSettings
     outbox: OutboxSettings = OutboxSettings()
+    espi: EspiSettings = EspiSettings()
     privacy: PrivacySettings = PrivacySettings()

@@ -20,6 +20,8 @@ from utility_adapter.domain.readings import DataQuality, ReadingFact, Register, 
 from utility_adapter.domain.site import RouteBAccess, Site, updated
 from utility_adapter.domain.transfers import ReportedTransfer
 from utility_adapter.sources.delivery import Delivery
+from utility_adapter.sources.espi_pull import PullCursor
+from utility_adapter.storage.pulls import put_cursor
 from utility_adapter.storage.registers import KnownRegisters, put_registers
 from utility_adapter.storage.tables import ASSET, DELIVERY, FACT, LOADING, SITE, TRANSFER
 
@@ -39,6 +41,11 @@ class Store:
         self._engine = engine
 
     @property
+    def engine(self) -> Engine:
+        """Of the file."""
+        return self._engine
+
+    @property
     def registers(self) -> KnownRegisters:
         """The last known read of each cumulative register."""
         return KnownRegisters(self._engine)
@@ -51,8 +58,22 @@ class Store:
         with self._engine.begin() as connection:
             return connection.execute(query).first() is not None
 
-    def take(self, delivery: Delivery, *, digest: str, received_s: float) -> tuple[int, int]:
-        """Take in a delivery, all of it or nothing; returns new facts and conflicts."""
+    def take(
+        self,
+        delivery: Delivery,
+        *,
+        digest: str,
+        received_s: float,
+        cursor: PullCursor | None = None,
+    ) -> tuple[int, int]:
+        """Take in a delivery, all of it or nothing; returns new facts and conflicts.
+
+        Args:
+            delivery: It.
+            digest: What it is known by, together with its name.
+            received_s: When it was received, seconds since 1970 UTC.
+            cursor: Of a delivery that was pulled: where to go on.
+        """
         added = conflicts = 0
         with self._engine.begin() as connection:
             for site in delivery.sites:
@@ -61,6 +82,8 @@ class Store:
                 _put(connection, ASSET, "asset_id", asset.asset_id, asdict(asset))
             _add_loadings(connection, delivery.loadings)
             put_registers(connection, delivery.registers)
+            if cursor is not None:
+                put_cursor(connection, delivery.name, cursor)
             for batch in delivery.batches():
                 intake = take_in(known=_facts_like(connection, batch), facts=batch)
                 added += len(intake.admitted)

@@ -77,3 +77,10 @@ DELIVERY = sa.Table(
     sa.Column("facts", sa.BigInteger, nullable=False),
     sa.Column("received_at_s", sa.Float, nullable=False),
 )
+PULL = sa.Table(
+    "pull",
+    metadata,
+    sa.Column("name", sa.String(256), primary_key=True),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("last_modified", sa.Text, nullable=False),
+)

@@ -16,10 +16,12 @@ from gridcord.api.utility.v1.utility_service_pb2_grpc import UtilityServiceStub
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.failures import failure_of
 from gridcord.chassis.identity import Kind
+from gridcord.simulation.espi_server import EspiServer
 from gridcord.simulation.world import write_table
 from gridcord.units import Period, SiteId
 from gridcord.wire.values import period_to_proto
 from tests.integration.adapters import Adapter, first, running_adapter, until
+from tests.unit.utility_adapter.meter_data import ESPI, Sample
 from utility_adapter.sources import ReadOptions, read_file
 
 SITE = "nmi:4001234567"
@@ -183,3 +185,31 @@ def test_transfers_are_stored_once_and_written_out(tmp_path: Path, form: str) ->
     settings = tables(tmp_path, format=form)
     with running_adapter(Kind.UTILITY, tmp_path / "utility", settings) as adapter:
         asyncio.run(story(adapter))
+
+
+def test_a_green_button_server_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("simulated\n", "utf-8")
+    sample = Sample(sites=1, days=1)
+
+    async def story() -> None:
+        async with EspiServer() as server:
+            server.publish("7", ESPI.text(sample).encode())
+            espi = {
+                "resource_url": server.resource_url,
+                "token_url": server.token_url,
+                "client_id": server.client_id,
+                "secret_file": str(tmp_path / "secret"),
+                "subscription_id": "7",
+                "every_s": 0.1,
+            }
+            settings = {**tables(tmp_path), "espi": espi}
+            with running_adapter(Kind.UTILITY, tmp_path / "utility", settings) as adapter:
+                await asyncio.to_thread(adapter.program.wait_ready)  # the server lives in this loop
+                async with adapter.channel() as channel:
+                    stream = UtilityServiceStub(channel).WatchReadings(pb.WatchReadingsRequest())
+                    told = await first(stream, lambda each: each.HasField("reading"))
+                    stream.cancel()
+            expected = {site for site, _, _ in ESPI.expected(sample)}
+            assert {told.reading.site_id} == expected
+
+    asyncio.run(story())
