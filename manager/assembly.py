@@ -50,8 +50,10 @@ from manager.service.registration import (
 )
 from manager.service.resource_link import ResourceLink
 from manager.service.resources import ResourceSessionServicer
+from manager.service.site_access import AccessDesk
 from manager.service.transfers import TransferServicer
 from manager.settings import DatabaseSettings, ManagerSettings
+from manager.site_access import SiteAccessFile
 from manager.storage.audit_log import SqlAuditLog
 from manager.storage.bundles import SqlBundles
 from manager.storage.demands import SqlDemands
@@ -169,7 +171,7 @@ class Manager:
 
     def _ingest(self) -> CableSessionServicer:
         """From a cable's stream to the log, and from the log to what is derived."""
-        session = self._settings.session
+        session, access = self._settings.session, self._settings.site_access.file
         takeovers = TakeoverPolicy(most=session.takeovers, within_s=session.takeovers_within_s)
         journals = MeasuredJournals(SqlJournals(self._database, takeovers))
         projector = Projector(
@@ -195,7 +197,7 @@ class Manager:
             permits=self.permits,
             links=self.links,
             now=self._clock.now,
-            opened=lambda _link: None,
+            opened=AccessDesk(SiteAccessFile(access), self.audit_log).opened,
             refused=self.audit_log.identity_refused,
             limit=ReconnectLimit(most=session.reconnects, within_s=session.reconnects_within_s),
         )

@@ -106,6 +106,12 @@ class BiddingSettings(Section):
     buy_at_most: str = "10"
 
 
+class SiteAccessSettings(Section):
+    """`[site_access]`: the file of route-B secrets that cables get; `gridcord site-access`."""
+
+    file: FilePath | None = None
+
+
 class PeriodSettings(Section):
     """`[period]`: the settlement period of the market."""
 
@@ -127,6 +133,7 @@ class ManagerSettings(ServerSettings):
     evidence: EvidenceSettings = EvidenceSettings()
     dispatch: DispatchSettings = DispatchSettings()
     bidding: BiddingSettings = BiddingSettings()
+    site_access: SiteAccessSettings = SiteAccessSettings()
     utility: RemoteSettings | None = None
     market: RemoteSettings | None = None
 

@@ -67,7 +67,7 @@ class CableSessionServicer(CableSessionServiceServicer):
         permits: Permits,
         links: Registry[CableLink],
         now: Callable[[], float],
-        opened: Callable[[CableLink], None],
+        opened: Callable[[CableLink], Awaitable[None]],
         refused: Callable[[str, str, str], Awaitable[None]],
         limit: ReconnectLimit,
     ) -> None:
@@ -128,7 +128,7 @@ class CableSessionServicer(CableSessionServiceServicer):
         link.committed_sequence = session.opening.committed_sequence
         self._links.add(link)
         directive, link.granted = await self._permits.grant(link)
-        self._opened(link)
+        await self._opened(link)
         log.info(
             "session.opened",
             cable_id=cable_id,

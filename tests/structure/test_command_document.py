@@ -27,9 +27,9 @@ def test_every_command_of_the_help_has_a_section() -> None:
         check=True,
         env={"COLUMNS": "120", "TERM": "dumb", "PATH": ""},
     )
-    listed = re.findall(r"^│ ([a-z]+) +[A-Z]", done.stdout, re.MULTILINE)
+    listed = re.findall(r"^│ ([a-z-]+) +[A-Z]", done.stdout, re.MULTILINE)
     assert set(COMMANDS) <= set(listed)
-    sections = set(re.findall(r"^### ([a-z]+)", PAGE.read_text("utf-8"), re.MULTILINE))
+    sections = set(re.findall(r"^### ([a-z-]+)", PAGE.read_text("utf-8"), re.MULTILINE))
     assert set(listed) == sections
 
 
