@@ -13,6 +13,7 @@ import pytest
 
 from gridcord.units import Period
 from market_adapter.domain.demand_response import LOWEST_PRIORITY, Setpoint, SetpointKind
+from market_adapter.ports import FeedUnavailable
 from tests.contract.trading_floors import eventually
 
 pytest.importorskip("openleadr", reason="the extra `openadr2` is not installed")
@@ -92,6 +93,32 @@ def test_a_dispatch_is_heard_answered_and_forgotten_when_it_is_cancelled() -> No
         vtn.cancel_event("ven-7", "event-17")
         await asyncio.wait_for(ven.changed.wait(), 60)
         assert await targets(ven) == []
+        await ven.close()
+        await vtn.stop()
+
+    asyncio.run(story())
+
+
+def test_a_vtn_that_is_away_is_asked_again_and_says_nothing_until_then() -> None:
+    logging.getLogger("openleadr").setLevel(logging.CRITICAL)
+
+    async def story() -> None:
+        port = free_port()
+        ven = Ven2(
+            Ven2Settings(
+                url=f"http://127.0.0.1:{port}/OpenADR2/Simple/2.0b",
+                ven_name="gridcord",
+                area_id="tokyo",
+                watts_per_level=10_000,
+            )
+        )
+        with pytest.raises(FeedUnavailable, match="did not register gridcord"):
+            await targets(ven)
+        await ven.close()
+        vtn = await start_vtn(port, [])
+        await targets(ven)  # registers by itself
+        await asyncio.wait_for(ven.changed.wait(), 60)
+        assert [wh for wh, _ in await targets(ven)] == [-17_500, 10_000]
         await ven.close()
         await vtn.stop()
 
