@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from cable_node.state import NodeState, RecentMatch
 from gridcord.api.cable.v1 import cable_service_pb2 as pb
-from gridcord.api.cable.v1.cable_service_pb2_grpc import CableServiceServicer
+from gridcord.api.cable.v1.cable_service_pb2_grpc import (
+    CableServiceServicer,
+    add_CableServiceServicer_to_server,
+)
+from gridcord.chassis.admission import Admission
 from gridcord.chassis.authorization import Policy
+from gridcord.chassis.clock import SystemClock
 from gridcord.chassis.failures import Failure
-from gridcord.chassis.identity import Kind
+from gridcord.chassis.identity import Kind, Principal
+from gridcord.chassis.server import LocalSocket, Server, Service
 from gridcord.wire.readings import (
     asset_loading_from_proto,
     match_to_proto,
@@ -95,6 +103,31 @@ class CableServicer(CableServiceServicer):
         return pb.ReportAssetLoadingResponse(
             permission=permission_to_proto(self._state.grant.permission)
         )
+
+
+def local_server(path: Path, servicer: CableServicer, caller: Principal) -> Server:
+    """A server on a Unix socket; whoever can open it is taken for the cable itself.
+
+    Args:
+        path: Of the socket; what was left there is removed.
+        servicer: What serves.
+        caller: The cable's own identity.
+    """
+    path.unlink(missing_ok=True)
+    return Server(
+        address=None,
+        credentials=None,
+        admission=Admission(domain=caller.domain, clock=SystemClock()),
+        policy=POLICY,
+        services=[
+            Service(
+                name=pb.DESCRIPTOR.services_by_name["CableService"].full_name,
+                register=partial(add_CableServiceServicer_to_server, servicer),
+            )
+        ],
+        with_reflection=False,
+        socket=LocalSocket(path=path, caller=caller),
+    )
 
 
 def _recent(recent: RecentMatch) -> pb.RecentMatch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -14,8 +15,9 @@ from cable_node.enforcement import Enforcement, local_policy
 from cable_node.instruments import Instruments, open_instruments
 from cable_node.journal import AsyncJournal
 from cable_node.kernel_clock import kernel_clock_synchronised
-from cable_node.local_service import POLICY, CableServicer
+from cable_node.local_service import CableServicer, local_server
 from cable_node.metering import Metering
+from cable_node.metrics import tell_figures
 from cable_node.observer import SiteObserver
 from cable_node.plug import PlugWatch
 from cable_node.ports import MeterIdentity
@@ -27,15 +29,13 @@ from cable_node.site_watch import SiteMeterWatch, watch_hems, watch_position
 from cable_node.state import NodeState
 from cable_node.transfer_part import transfer_record
 from cable_node.uplink import CableFacts, Uplink, UplinkActions
-from gridcord.api.cable.v1 import cable_service_pb2, cable_service_pb2_grpc
 from gridcord.api.manager.v1 import cable_session_service_pb2 as pb
-from gridcord.chassis.admission import Admission
 from gridcord.chassis.channel import open_channel
-from gridcord.chassis.clock import SystemClock
 from gridcord.chassis.credentials import client_credentials, load_identity
+from gridcord.chassis.endpoint import HttpEndpoint
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
-from gridcord.chassis.server import LocalSocket, Server, Service
+from gridcord.chassis.metrics import tell_expiry
 from gridcord.evidence import fiscal_record
 from gridcord.metering.matching import HemsCoverage, MatchPolicy, MatchRule
 from gridcord.metering.reading import ClockState, Registers
@@ -178,7 +178,9 @@ class CableNode:
             locate = partial(watch_position, positioning, state=state)
             lifecycle.add("position", locate, on_failure=restart)
         if settings.local.socket is not None:
-            await self._serve(lifecycle)
+            await self._serve(lifecycle, settings.local.socket)
+        if settings.metrics.address is not None:
+            await self._tell_figures(lifecycle, settings.metrics.address)
         lifecycle.on_drain(self._metering.flush)
         return await lifecycle.run()
 
@@ -275,10 +277,8 @@ class CableNode:
                 log.info("site.changed", site_id=introduced)
                 self._uplink.restart()
 
-    async def _serve(self, lifecycle: Lifecycle) -> None:
-        path = self._settings.local.socket
-        assert path is not None
-        path.unlink(missing_ok=True)
+    async def _serve(self, lifecycle: Lifecycle, path: Path) -> None:
+        """Serve those on the spot."""
         servicer = CableServicer(
             cable_id=self._cable_id,
             signing_key=self._signer.public_key_der,
@@ -287,25 +287,19 @@ class CableNode:
             now=self._clock.now,
             loading_changed=self._enforcement.loading_changed,
         )
-        principal = self._identity.principal
-        server = Server(
-            address=None,
-            credentials=None,
-            admission=Admission(domain=principal.domain, clock=SystemClock()),
-            policy=POLICY,
-            services=[
-                Service(
-                    name=cable_service_pb2.DESCRIPTOR.services_by_name["CableService"].full_name,
-                    register=partial(
-                        cable_service_pb2_grpc.add_CableServiceServicer_to_server, servicer
-                    ),
-                )
-            ],
-            with_reflection=False,
-            socket=LocalSocket(path=path, caller=principal),
-        )
+        server = local_server(path, servicer, self._identity.principal)
         await server.start()
         lifecycle.on_drain(partial(server.drain, grace_s=1.0))
+
+    async def _tell_figures(self, lifecycle: Lifecycle, address: str) -> None:
+        """Serve `/metrics` and `/healthz`."""
+        tell_figures(self._state, next_sequence=lambda: self._journal.next_sequence)
+        tell_expiry(lambda: load_identity(self._settings.tls.files()).own.not_after_s)
+        endpoint = HttpEndpoint(
+            address, healthy=lambda: self._state.instruments.get("meter") == "READING"
+        )
+        await endpoint.start()
+        lifecycle.on_drain(endpoint.stop)
 
     def _clock_state(self) -> ClockState:
         known = self._settings.cable.clock_synchronised

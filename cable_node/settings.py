@@ -6,7 +6,13 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gridcord.chassis.sections import ClockSettings, LogSettings, RemoteSettings, TlsSettings
+from gridcord.chassis.sections import (
+    ClockSettings,
+    LogSettings,
+    MetricsSettings,
+    RemoteSettings,
+    TlsSettings,
+)
 from gridcord.chassis.settings import FilePath, ProgramSettings, Section
 
 
@@ -132,5 +138,6 @@ class CableNodeSettings(ProgramSettings):
     match: MatchSettings = MatchSettings()
     policy: PolicySettings = PolicySettings()
     local: LocalSettings = LocalSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()
