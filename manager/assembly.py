@@ -30,6 +30,7 @@ from manager.policies import (
     bid_rule,
     bundle_signer,
     check_policy,
+    dispatch_policy,
     permission_policy,
     projection_policy,
 )
@@ -286,6 +287,7 @@ class Manager:
             default_area=settings.dispatch.default_area,
             telemetry_interval_s=settings.session.telemetry_interval_s,
             lease_s=settings.session.setpoint_lease_s,
+            site_of=self._site_of,
             refused=self.audit_log.identity_refused,
         )
         dispatcher = Dispatcher(
@@ -294,8 +296,8 @@ class Manager:
             now=self._clock.now,
             sleep=self._clock.sleep,
             tick_s=settings.dispatch.tick_s,
-            lease_s=settings.session.setpoint_lease_s,
-            period_s=settings.period_s,
+            rules=SqlSiteRules(self._database),
+            policy=dispatch_policy(settings),
         )
         self._lifecycle.add("dispatcher", dispatcher.run, on_failure=_RESTART)
         watch = StoreWatch(
@@ -350,6 +352,10 @@ class Manager:
             expect=remote.server_name,
             deadline_s=remote.deadline_s,
         )
+
+    def _site_of(self, cable_id: str) -> str:
+        link = self.links.get(cable_id)
+        return "" if link is None else link.site_id
 
 
 def _call_all(calls: list[Callable[[], None]]) -> None:

@@ -14,7 +14,9 @@ from gridcord.settlement.terms import SettlementRule, Terms
 from gridcord.units import Money, Price
 from manager.domain.bid import BidRule
 from manager.domain.block_rules import DAY_S, BlockPolicy
+from manager.domain.conduct import ConductRules
 from manager.domain.permission import PermissionPolicy
+from manager.domain.steering import SteeringRules
 from manager.settings import (
     BiddingSettings,
     EvidenceSettings,
@@ -27,6 +29,9 @@ from manager.storage.projection import ProjectionPolicy
 from manager.storage.site_checks import CheckPolicy
 from manager.storage.terms import adopt_match_policy, adopt_terms
 from manager.terms_file import read_terms
+from manager.usecases.dispatch import DispatchPolicy
+
+_NOTE_S = 10.0  # a manager that starts anew forgets no more of a period than that
 
 
 def permission_policy(settings: PermissionSettings) -> PermissionPolicy:
@@ -106,6 +111,29 @@ def bid_rule(settings: BiddingSettings, currency: str) -> BidRule:
     """At which prices the fleet's energy is offered.
 
     Raises:
+def dispatch_policy(settings: ManagerSettings) -> DispatchPolicy:
+    """How the fleet is steered."""
+    dispatch, session = settings.dispatch, settings.session
+    return DispatchPolicy(
+        steering=SteeringRules(
+            horizon_s=session.setpoint_lease_s,
+            ready_early_s=dispatch.ready_early_s,
+            ramp_w_per_s=dispatch.ramp_w_per_s,
+            random_offset_s=dispatch.random_offset_s,
+            dwell_s=dispatch.dwell_s,
+            conduct=ConductRules(
+                # A telemetry may just miss a setpoint, and the next one a change of it.
+                follow_s=2 * (dispatch.tick_s + session.telemetry_interval_s),
+                hold_s=dispatch.refused_hold_s,
+            ),
+        ),
+        efficiency_permille=round(dispatch.efficiency_percent * 10),
+        loading_limit_percent=settings.permission.loading_limit_percent,
+        note_s=min(_NOTE_S, settings.period_s / 10),
+        period_s=settings.period_s,
+    )
+
+
         ValueError: A price is none.
     """
     return BidRule(

@@ -18,7 +18,7 @@ from gridcord.units import Period, Position, SiteId
 from gridcord.wire.resource import ResourceIntroduction
 from manager.domain.bid import Bid, MarketTerms
 from manager.domain.cable_session import CableIntroduction
-from manager.domain.demand import Demand, DemandReport
+from manager.domain.demand import Demand, DemandReport, Progress
 from manager.domain.logged_entry import LoggedEntry, ReadEntry
 from manager.domain.site import RegisteredSite
 from manager.domain.site_block import SiteBlock
@@ -255,10 +255,14 @@ class Demands(Protocol):
         """What is asked in a period, one an area."""
         ...
 
-    async def close(
+    async def note(
         self, area_id: str, period: Period, *, allocated_wh: int, telemetry_wh: int
     ) -> None:
-        """Note what setpoints and telemetry said of a period that ended."""
+        """Note what setpoints and telemetry said of a period until now."""
+        ...
+
+    async def progress(self, area_id: str, period: Period) -> Progress:
+        """What was noted of a period last; zeros when nothing was."""
         ...
 
     async def reports(

@@ -92,9 +92,13 @@ class DispatchSettings(Section):
 
     tick_s: float = Field(default=2.0, gt=0)
     default_area: str = "3"
-    ramp_w_per_s: float | None = Field(default=None, gt=0)
+    ramp_w_per_s: float | None = Field(default=None, gt=0)  # of each resource
     random_offset_s: float = Field(default=0.0, ge=0)
 
+    dwell_s: float = Field(default=0.0, ge=0)
+    ready_early_s: float = Field(default=600.0, ge=0)
+    efficiency_percent: float = Field(default=92.0, ge=50, le=100)
+    refused_hold_s: float = Field(default=60.0, gt=0)
 
 class BiddingSettings(Section):
     """`[bidding]`: whether and how the manager bids by itself."""

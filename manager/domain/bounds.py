@@ -102,6 +102,19 @@ class Bounds:
             high_reason=np.where(high < self.high_w, np.uint8(reason), self.high_reason),
         )
 
+    def held(self, rows: Mask, *, power_w: int, reason: Reason) -> Bounds:
+        """Some rows at one power, whatever they could do."""
+        return Bounds(
+            low_w=np.where(rows, power_w, self.low_w),
+            high_w=np.where(rows, power_w, self.high_w),
+            low_reason=np.where(rows, np.uint8(reason), self.low_reason),
+            high_reason=np.where(rows, np.uint8(reason), self.high_reason),
+        )
+
+    def idle_w(self) -> int:
+        """Power of all when each does as little as it may, W."""
+        return int(np.maximum(self.low_w, np.minimum(self.high_w, 0)).sum())
+
     @classmethod
     def of(cls, low_w: Ints, high_w: Ints) -> Bounds:
         """Plain intervals, whatever sets them (reason CAR)."""

@@ -56,6 +56,19 @@ class DemandReport:
         return self.delivered_wh - self.demand.target_wh
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What was done of a period until now.
+
+    Args:
+        allocated_wh: By setpoints, Wh.
+        telemetry_wh: By telemetry, Wh.
+    """
+
+    allocated_wh: int = 0
+    telemetry_wh: int = 0
+
+
 def area_power_w(*, target_wh: int, done_wh: float, left_s: float) -> int:
     """Power that brings the period's energy to the target in the time left, W.
 

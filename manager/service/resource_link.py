@@ -17,6 +17,7 @@ from manager.domain.resource import ResourceState
 from manager.fleet import Linked, Outbox
 from manager.service.cable_link import SESSION_SUPERSEDED
 
+_REFUSAL_LEASES = 2.0
 _STALE_TELEMETRY_LEASES = 2.0  # a resource that is silent for so many leases is not counted on
 
 
@@ -29,6 +30,7 @@ class ResourceLink(Linked):
         area_id: Its market area.
         now: The manager's clock, seconds since 1970 UTC.
         granted: What may flow at its site now; None when its cable is not connected.
+        site_id: The site of its cable now; empty when not known.
         lease_s: How long setpoints hold, seconds.
     """
 
@@ -40,6 +42,7 @@ class ResourceLink(Linked):
         area_id: str,
         now: Callable[[], float],
         granted: Callable[[], Granted | None],
+        site_id: Callable[[], str],
         lease_s: float,
     ) -> None:
         self.introduction = introduction
@@ -54,9 +57,10 @@ class ResourceLink(Linked):
         self.pinned_w: int | None = None
         self._now = now
         self._granted = granted
+        self._site_id = site_id
         self._lease_s = lease_s
         self._heard_s = now()
-        self._refused = False
+        self._refused_until_s = 0.0
         self._version = 0
 
     @property
@@ -77,9 +81,9 @@ class ResourceLink(Linked):
             self.need = telemetry.need
 
     def answered(self, version: int, outcome: Outcome) -> None:
-        """It answered a setpoint: a refusal counts until it obeys one again."""
-        if version == self._version:
-            self._refused = outcome is Outcome.REFUSED
+        """It answered a setpoint: after a refusal it is not counted on for some leases."""
+        if outcome is Outcome.REFUSED and version == self._version:
+            self._refused_until_s = self._now() + _REFUSAL_LEASES * self._lease_s
 
     def state(self) -> ResourceState | None:
         """What it is and can do now; None when it has not told, or not for long."""
@@ -94,7 +98,9 @@ class ResourceLink(Linked):
             area_id=self.area_id,
             permission=granted.permission,
             charge_to_percent=granted.charge_to_percent,
-            transfer_permitted=telemetry.transfer_permitted and not self._refused,
+            transfer_permitted=telemetry.transfer_permitted,
+            refused=self._now() < self._refused_until_s,
+            site_id=self.introduction.site_id or self._site_id(),
             power_w=telemetry.power_w,
             charge_limit_w=telemetry.charge_limit_w,
             discharge_limit_w=telemetry.discharge_limit_w,

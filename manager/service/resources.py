@@ -60,6 +60,7 @@ class ResourceSessionServicer(ResourceSessionServiceServicer):
         resources: Resources,
         links: Registry[ResourceLink],
         granted: Callable[[ResourceIntroduction], Granted | None],
+        site_of: Callable[[str], str],
         now: Callable[[], float],
         default_area: str,
         telemetry_interval_s: float,
@@ -69,6 +70,7 @@ class ResourceSessionServicer(ResourceSessionServiceServicer):
         self._resources = resources
         self._links = links
         self._granted = granted
+        self._site_of = site_of
         self._now = now
         self._default_area = default_area
         self._telemetry_interval_s = telemetry_interval_s
@@ -123,6 +125,7 @@ class ResourceSessionServicer(ResourceSessionServiceServicer):
             area_id=introduction.area_id or self._default_area,
             now=self._now,
             granted=lambda: self._granted(introduction),
+            site_id=lambda: self._site_of(introduction.cable_id),
             lease_s=self._lease_s,
         )
         self._links.add(link)

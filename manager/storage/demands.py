@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gridcord.units import Period
-from manager.domain.demand import Demand, DemandReport
+from manager.domain.demand import Demand, DemandReport, Progress
 from manager.storage.engine import Database, upsert
 from manager.storage.followers import cursor_of, move_cursor
 from manager.storage.rows import DemandRow, TransferRow
@@ -18,6 +18,7 @@ DEMAND: sa.Table = DemandRow.__table__  # type: ignore[attr-defined]
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
 
 FOLLOWER = "market.demand"
+_NOT_ASKED = 0  # revision of a row that only notes what was done
 
 
 class SqlDemands:
@@ -55,21 +56,24 @@ class SqlDemands:
 
     async def of_period(self, period: Period) -> list[Demand]:
         """What is asked in a period, one an area."""
-        query = sa.select(DEMAND).where(DEMAND.c.period_start == period.start_s)
+        query = sa.select(DEMAND).where(
+            DEMAND.c.period_start == period.start_s,
+            DEMAND.c.revision > _NOT_ASKED,
+        )
 
         def work(connection: Connection) -> list[Demand]:
             return [_demand(row) for row in connection.execute(query)]
 
         return await self._database.read(work)
 
-    async def close(
+    async def note(
         self, area_id: str, period: Period, *, allocated_wh: int, telemetry_wh: int
     ) -> None:
-        """Note what setpoints and telemetry said of a period that ended."""
+        """Note what setpoints and telemetry said of a period until now."""
 
         def work(connection: Connection) -> None:
             if _row(connection, area_id, period.start_s) is None:
-                idle = Demand(area_id=area_id, period=period, target_wh=0, revision=0)
+                idle = Demand(area_id=area_id, period=period, target_wh=0, revision=_NOT_ASKED)
                 connection.execute(
                     DEMAND.insert().values(**_values(idle) | {"allocated_wh": 0, "telemetry_wh": 0})
                 )
@@ -80,6 +84,17 @@ class SqlDemands:
             )
 
         await self._database.write(work)
+
+    async def progress(self, area_id: str, period: Period) -> Progress:
+        """What was noted of a period last; zeros when nothing was."""
+
+        def work(connection: Connection) -> Progress:
+            row = _row(connection, area_id, period.start_s)
+            if row is None:
+                return Progress()
+            return Progress(allocated_wh=row.allocated_wh, telemetry_wh=row.telemetry_wh)
+
+        return await self._database.read(work)
 
     async def reports(
         self, *, start_s: int | None, end_s: int | None, area_id: str, after: str, limit: int

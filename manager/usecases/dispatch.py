@@ -7,21 +7,28 @@ refused, vanished or lost permission is replaced at the next tick. Setpoints are
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import structlog
 
+from gridcord.metering.records import AssetLoading
 from gridcord.units import Period
-from manager.domain.demand import Demand, area_power_w, limited_w
-from manager.domain.power_share import share
+from manager.domain.bounds import Reason
+from manager.domain.conduct import Conduct
+from manager.domain.demand import Demand
+from manager.domain.equipment import equipment
+from manager.domain.fleet_state import fleet_state
 from manager.domain.resource import ResourceState
-from manager.ports import Demands, StoreFull, StoreUnavailable
+from manager.domain.steering import Asked, Steered, SteeringRules, steer
+from manager.ports import Demands, SiteRules, StoreFull, StoreUnavailable
 
 CONTRACT = "CONTRACT"
 DEPARTURE = "DEPARTURE"
 IDLE = "IDLE"
+_LOST = (Reason.REFUSED, Reason.PERMISSION, Reason.ABSENT, Reason.ASSET)
 
 log = structlog.get_logger()
 
@@ -43,15 +50,40 @@ class SteeredSession(Protocol):
         ...
 
 
+Connected = Sequence[tuple[SteeredSession, ResourceState]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchPolicy:
+    """How the fleet is steered.
+
+    Args:
+        steering: Of each area.
+        efficiency_permille: Of energy through a cable, what reaches the battery, and back.
+        loading_limit_percent: Of the rating of equipment, what may flow through it.
+        note_s: Between two notes of what was done, seconds: what a restart forgets at most.
+        period_s: Length of a period, seconds.
+    """
+
+    steering: SteeringRules
+    efficiency_permille: int
+    loading_limit_percent: float
+    note_s: float
+    period_s: int
+
+
 @dataclass(slots=True)
 class _Running:
     """One area in the running period."""
 
     period: Period
-    done_wh: float = 0.0
-    allocated_wh: float = 0.0
-    last_s: float = 0.0
-    powers_w: dict[str, int] = field(default_factory=dict)
+    done_wh: float
+    allocated_wh: float
+    last_s: float
+    noted_s: float
+    ids: list[str] = field(default_factory=list)
+    conduct: Conduct = field(default_factory=lambda: Conduct.unknown(0))
+    lost: frozenset[str] = frozenset()
 
 
 class Dispatcher:
@@ -59,32 +91,32 @@ class Dispatcher:
 
     Args:
         demands: What is asked.
+        rules: Loading of the equipment above sites.
         sessions: The live sessions of this process.
         now: The manager's clock, seconds since 1970 UTC.
         sleep: Waits on that clock.
         tick_s: Between two rounds, seconds.
-        lease_s: How long a setpoint holds, seconds.
-        period_s: Length of a period, seconds.
+        policy: How the fleet is steered.
     """
 
     def __init__(
         self,
         *,
         demands: Demands,
+        rules: SiteRules,
         sessions: Callable[[], Iterable[SteeredSession]],
         now: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         tick_s: float,
-        lease_s: float,
-        period_s: int,
+        policy: DispatchPolicy,
     ) -> None:
         self._demands = demands
+        self._rules = rules
         self._sessions = sessions
         self._now = now
         self._sleep = sleep
         self._tick_s = tick_s
-        self._lease_s = lease_s
-        self._period_s = period_s
+        self._policy = policy
         self._areas: dict[str, _Running] = {}
 
     @property
@@ -104,77 +136,140 @@ class Dispatcher:
     async def step(self) -> None:
         """One round over all areas."""
         now_s = self._now()
-        period = Period.containing(now_s, self._period_s)
+        period = Period.containing(now_s, self._policy.period_s)
         by_area: dict[str, list[tuple[SteeredSession, ResourceState]]] = {}
-        for session in self._sessions():
+        for session in sorted(self._sessions(), key=lambda each: each.device_id):
             if (state := session.state()) is not None:
                 by_area.setdefault(state.area_id, []).append((session, state))
         demands = {demand.area_id: demand for demand in await self._demands.of_period(period)}
         for area_id in sorted({*by_area, *demands}):
-            running = await self._account(area_id, period, by_area.get(area_id, []), now_s)
-            demand = demands.get(area_id) or Demand(area_id=area_id, period=period, target_wh=0)
-            self._steer(running, demand, by_area.get(area_id, []), now_s)
+            connected = by_area.get(area_id, [])
+            running = await self._account(area_id, period, connected, now_s)
+            loadings = await self._loadings(connected)
+            self._steer(running, demands.get(area_id), connected, loadings, now_s)
 
     async def _account(
-        self,
-        area_id: str,
-        period: Period,
-        resources: list[tuple[SteeredSession, ResourceState]],
-        now_s: float,
+        self, area_id: str, period: Period, connected: Connected, now_s: float
     ) -> _Running:
         """Count what telemetry says was done since the last round; close a period that ended."""
         running = self._areas.get(area_id)
-        if running is not None and running.period != period:
-            await self._demands.close(
-                area_id,
-                running.period,
-                allocated_wh=round(running.allocated_wh),
-                telemetry_wh=round(running.done_wh),
-            )
-            running = None
         if running is None:
-            running = self._areas[area_id] = _Running(period, last_s=now_s)
-        hours = (now_s - running.last_s) / 3600
-        running.done_wh += sum(state.power_w for _, state in resources) * hours
-        running.allocated_wh += sum(running.powers_w.values()) * hours
-        running.last_s = now_s
+            running = self._areas[area_id] = await self._found(area_id, period, now_s)
+        if running.period != period:
+            _count(running, connected, until_s=running.period.end_s)
+            await self._note(area_id, running)
+            running.period, running.done_wh, running.allocated_wh = period, 0.0, 0.0
+            running.last_s = max(running.last_s, period.start_s)
+        _count(running, connected, until_s=now_s)
+        if now_s - running.noted_s >= self._policy.note_s:
+            await self._note(area_id, running)
+            running.noted_s = now_s
         return running
+
+    async def _found(self, area_id: str, period: Period, now_s: float) -> _Running:
+        """What a manager before this one noted of the running period."""
+        noted = await self._demands.progress(area_id, period)
+        return _Running(period, noted.telemetry_wh, noted.allocated_wh, last_s=now_s, noted_s=now_s)
+
+    async def _note(self, area_id: str, running: _Running) -> None:
+        await self._demands.note(
+            area_id,
+            running.period,
+            allocated_wh=round(running.allocated_wh),
+            telemetry_wh=round(running.done_wh),
+        )
+
+    async def _loadings(self, connected: Connected) -> Mapping[str, Sequence[AssetLoading]]:
+        sites = sorted({state.site_id for _, state in connected} - {""})
+        return (await self._rules.situation(sites)).loadings if sites else {}
 
     def _steer(
         self,
         running: _Running,
-        demand: Demand,
-        resources: list[tuple[SteeredSession, ResourceState]],
+        demand: Demand | None,
+        connected: Connected,
+        loadings: Mapping[str, Sequence[AssetLoading]],
         now_s: float,
     ) -> None:
-        left_s = running.period.end_s - now_s
-        wanted_w = limited_w(
-            area_power_w(target_wh=demand.target_wh, done_wh=running.done_wh, left_s=left_s),
-            demand=demand,
+        states = [state for _, state in connected]
+        policy = self._policy
+        fleet = fleet_state(
+            states,
+            numbers=range(len(states)),
+            charge_permille=policy.efficiency_permille,
+            discharge_permille=policy.efficiency_permille,
         )
-        bounds = {
-            state.resource_id: state.bounds_w(now_s=now_s, horizon_s=self._lease_s)
-            for _, state in resources
-        }
-        shared = share(target_w=wanted_w, bounds_w=bounds)
-        running.powers_w = dict(shared.powers_w)
-        for session, state in resources:
-            power_w = shared.powers_w[state.resource_id]
-            reason = _reason(power_w, bounds[state.resource_id], demand)
-            session.steer(power_w, lease_s=self._lease_s, reason=reason)
-        if abs(shared.unserved_w) > 1 and demand.target_wh:
-            log.info(
-                "demand.unserved",
-                area_id=demand.area_id,
-                period=str(demand.period),
-                wanted_w=wanted_w,
-                unserved_w=shared.unserved_w,
-                resources=len(resources),
-            )
+        steered = steer(
+            fleet=fleet,
+            refused=np.array([state.refused for state in states], np.bool_),
+            conduct=_carried(running, states),
+            equipment=equipment(
+                sites=[state.site_id for state in states],
+                power_w=fleet.power_w,
+                loadings=loadings,
+                limit_percent=policy.loading_limit_percent,
+            ),
+            asked=Asked(
+                demand=demand,
+                done_wh=running.done_wh,
+                start_s=running.period.start_s,
+                end_s=running.period.end_s,
+                now_s=now_s,
+                elapsed_s=self._tick_s,
+            ),
+            rules=policy.steering,
+        )
+        running.ids, running.conduct = [state.resource_id for state in states], steered.conduct
+        self._send(connected, steered, demand)
+        _tell(running, states, steered, demand)
+
+    def _send(self, connected: Connected, steered: Steered, demand: Demand | None) -> None:
+        lease_s = self._policy.steering.horizon_s
+        setpoints = zip(steered.setpoint_w.tolist(), steered.forced.tolist(), strict=True)
+        for (session, _), (power_w, forced) in zip(connected, setpoints, strict=True):
+            asked = demand is not None and demand.target_wh != 0
+            reason = IDLE if not power_w else CONTRACT if asked and not forced else DEPARTURE
+            session.steer(power_w, lease_s=lease_s, reason=reason)
 
 
-def _reason(power_w: int, bounds: tuple[int, int], demand: Demand) -> str:
-    if power_w == 0:
-        return IDLE
-    forced = bounds[0] > 0 and power_w == bounds[0]
-    return DEPARTURE if forced or not demand.target_wh else CONTRACT
+def _count(running: _Running, connected: Connected, *, until_s: float) -> None:
+    """Add what flows now for the time since it was last counted."""
+    hours = max(0.0, until_s - running.last_s) / 3600
+    running.done_wh += sum(state.power_w for _, state in connected) * hours
+    running.allocated_wh += int(running.conduct.setpoint_w.sum()) * hours
+    running.last_s = max(running.last_s, until_s)
+
+
+def _carried(running: _Running, states: Sequence[ResourceState]) -> Conduct:
+    if [state.resource_id for state in states] == running.ids:
+        return running.conduct
+    places = {resource_id: place for place, resource_id in enumerate(running.ids)}
+    rows = np.array([places.get(state.resource_id, -1) for state in states], np.int64)
+    return running.conduct.carried(rows)
+
+
+def _tell(
+    running: _Running, states: Sequence[ResourceState], steered: Steered, demand: Demand | None
+) -> None:
+    """Log who is no longer counted on, and what nobody can do."""
+    if demand is None:
+        running.lost = frozenset()
+        return
+    reasons = {
+        state.resource_id: Reason(reason)
+        for state, reason in zip(states, steered.reason.tolist(), strict=True)
+        if reason in _LOST
+    }
+    for resource_id in sorted(set(reasons) - running.lost):
+        reason = reasons[resource_id].name
+        log.info("resource.replaced", resource_id=resource_id, reason=reason)
+    running.lost = frozenset(reasons)
+    if abs(steered.unserved_w) > 1 and demand.target_wh:
+        log.info(
+            "demand.unserved",
+            area_id=demand.area_id,
+            period=str(demand.period),
+            wanted_w=steered.wanted_w,
+            unserved_w=steered.unserved_w,
+            resources=len(states),
+        )

@@ -24,9 +24,11 @@ from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.site_bill import site_bill
 from gridcord.settlement.tariff import SiteTariff
 from gridcord.units import Period, Position, Price, SiteId
+from manager.domain.allocation import Ranking, allocate
 from manager.domain.block_rules import BlockPolicy, SiteFindings, blocks_for
+from manager.domain.bounds import hard_bounds
+from manager.domain.fleet_state import fleet_state
 from manager.domain.permission import Granted, PermissionPolicy, permission
-from manager.domain.power_share import share
 from manager.domain.resource import ResourceState
 from manager.domain.site import RegisteredSite, at_site
 from manager.domain.site_block import SiteBlock
@@ -370,9 +372,15 @@ def test_claim_15_every_kind_of_resource_serves_the_contract() -> None:
         resource("battery", soc_percent=80.0, limit_w=3_000),
         resource("empty-vehicle", soc_percent=30.0, limit_w=1_500),
     ]
-    bounds = {each.resource_id: each.bounds_w(now_s=0.0, horizon_s=1_800.0) for each in fleet}
-    served = share(target_w=-9_000, bounds_w=bounds)
-    assert sum(served.powers_w.values()) == -9_000
+    served = allocate(
+        target_w=-9_000,
+        bounds=hard_bounds(
+            fleet=fleet_state(fleet, numbers=range(len(fleet))), now_s=0.0, horizon_s=1_800.0
+        ),
+        ranking=Ranking.equal(len(fleet)),
+    )
+    assert int(served.setpoint_w.sum()) == -9_000
     assert served.unserved_w == 0
-    assert served.powers_w["empty-vehicle"] == 0
-    assert all(served.powers_w[name] < 0 for name in ("vehicle", "station", "battery"))
+    vehicle, station, battery, empty_vehicle = served.setpoint_w.tolist()
+    assert empty_vehicle == 0
+    assert max(vehicle, station, battery) < 0
