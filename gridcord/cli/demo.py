@@ -6,8 +6,10 @@ import asyncio
 import json
 import shutil
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console, Group
@@ -20,7 +22,7 @@ from gridcord.chassis.logging import configure_logging
 from gridcord.chassis.process import run as run_process
 from gridcord.chassis.sections import LogSettings
 from gridcord.simulation.demo.director import Director, View
-from gridcord.simulation.demo.plan import PERIOD_S, DemoPlan, Scenario, make_plan
+from gridcord.simulation.demo.plan import PERIOD_S, ZONE, DemoPlan, Scenario, make_plan
 from gridcord.simulation.demo.stage import scenario_notes
 from gridcord.simulation.demo.summary import Summary
 
@@ -146,6 +148,25 @@ def _row(session: Any, view: View) -> list[str]:
     ]
 
 
+def _slots(summary: Summary) -> Table:
+    """Contract against delivery, half hour by half hour; what is given to the grid is positive."""
+    table = Table(title="Contract and delivery, kWh to the grid")
+    for name in ("half hour", "sold", "asked for", "given", "off by", "imbalance"):
+        table.add_column(name, justify="right")
+    for slot in summary.slots:
+        micros = slot.imbalance_micros
+        off_wh = slot.requested_wh - slot.delivered_wh
+        table.add_row(
+            f"{datetime.fromtimestamp(slot.start_s, ZoneInfo(ZONE)):%H:%M}",
+            f"{-slot.contracted_wh / 1000:.2f}",
+            f"{-slot.requested_wh / 1000:.2f}",
+            f"{-slot.delivered_wh / 1000:.2f}",
+            f"{off_wh / 1000:+.2f}",
+            "-" if micros is None else f"{micros / 1_000_000:.2f} {summary.currency}",
+        )
+    return table
+
+
 def report(summary: Summary) -> Group:
     """The figures of the day."""
     table = Table(title="The day in figures", show_header=False)
@@ -154,7 +175,10 @@ def report(summary: Summary) -> Group:
         ("records produced / stored", f"{summary.records_produced} / {summary.records_stored}"),
         ("lost / duplicated", f"{summary.records_lost} / {summary.records_duplicated}"),
         ("quarantined", f"{summary.records_quarantined}"),
-        ("told the utility", f"{summary.forwarded_transfers}"),
+        (
+            "told the utility / of no site yet",
+            f"{summary.forwarded_transfers} / {summary.unsited_transfers}",
+        ),
         ("charged", f"{summary.charged_wh / kwh:.2f} kWh"),
         ("discharged", f"{summary.discharged_wh / kwh:.2f} kWh"),
         ("sold to the market", f"{-summary.contracted_wh / kwh:.2f} kWh"),
@@ -168,7 +192,7 @@ def report(summary: Summary) -> Group:
         ("took", f"{summary.elapsed_s:.0f} s"),
     ):
         table.add_row(name, value)
-    lines: list[Any] = [table]
+    lines: list[Any] = [_slots(summary), table]
     for site_id in sorted({*summary.blocked_sites, *summary.cheating_sites}):
         cheats = "cheats" if site_id in summary.cheating_sites else "is honest"
         state = "BLOCKED" if site_id in summary.blocked_sites else "not blocked"

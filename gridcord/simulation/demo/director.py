@@ -28,6 +28,7 @@ from gridcord.simulation.demo.plan import PERIOD_S, DemoPlan, Scenario
 from gridcord.simulation.demo.stage import Stage
 from gridcord.simulation.demo.summary import (
     JournalCount,
+    Slot,
     Summary,
     count_journal,
     count_quarantined,
@@ -251,9 +252,10 @@ class Director:
         log.warning("demo.not_settled")
 
     async def _forwarded(self, records: int) -> bool:
-        """Whether the utility has every record."""
+        """Whether the utility has every record of a known site."""
         transfers = await self._transfers()
-        return len(transfers) >= records and all(transfer.forwarded for transfer in transfers)
+        told = all(transfer.forwarded for transfer in transfers if transfer.site_id)
+        return len(transfers) >= records and told
 
     def _journals(self) -> dict[str, JournalCount]:
         return {
@@ -312,10 +314,20 @@ class Director:
             stub: Any = FleetServiceStub(channel)
             found = await stub.ListDemand(fleet_service_pb2.ListDemandRequest(page_size=PAGE))
         for report in found.reports:
-            if report.period.start_time.seconds < self._plan.end_s:
-                self.summary.contracted_wh += report.contracted_wh
-                self.summary.demand_wh += report.requested_wh
-                self.summary.delivered_wh += report.delivered_wh
+            slot = Slot(
+                start_s=report.period.start_time.seconds,
+                contracted_wh=report.contracted_wh,
+                requested_wh=report.requested_wh,
+                delivered_wh=report.delivered_wh,
+                imbalance_micros=report.imbalance.amount_micros
+                if report.HasField("imbalance")
+                else None,
+            )
+            if slot.start_s < self._plan.end_s and (slot.requested_wh or slot.delivered_wh):
+                self.summary.slots.append(slot)
+                self.summary.contracted_wh += slot.contracted_wh
+                self.summary.demand_wh += slot.requested_wh
+                self.summary.delivered_wh += slot.delivered_wh
 
     def _tell(self, stage: str) -> None:
         self._view.stage = stage

@@ -68,6 +68,25 @@ def count_quarantined(path: Path) -> int:
         connection.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A half hour at the market; energies in Wh, + into vehicles and batteries.
+
+    Args:
+        start_s: When it begins, seconds since 1970 UTC.
+        contracted_wh: By contracts.
+        requested_wh: By contracts and demand response.
+        delivered_wh: What the fleet did.
+        imbalance_micros: What the difference brings, - costs; None while its price is not known.
+    """
+
+    start_s: int
+    contracted_wh: int
+    requested_wh: int
+    delivered_wh: int
+    imbalance_micros: int | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Summary:
     """The figures of a run; the names are those of the JSON file."""
@@ -87,6 +106,7 @@ class Summary:
     cable_net_wh: int = 0
     manager_net_wh: int = 0
     forwarded_transfers: int = 0
+    unsited_transfers: int = 0  # measured before the cable knew where it was
     verdicts: dict[str, int] = field(default_factory=dict)
     blocked_sites: list[str] = field(default_factory=list)
     cheating_sites: list[str] = field(default_factory=list)
@@ -94,6 +114,7 @@ class Summary:
     contracted_wh: int = 0
     demand_wh: int = 0
     delivered_wh: int = 0
+    slots: list[Slot] = field(default_factory=list)
     charged_wh: int = 0
     discharged_wh: int = 0
     earnings_micros: int = 0
@@ -118,6 +139,8 @@ class Summary:
             found.append(f"{self.records_duplicated} records were stored twice")
         if self.records_quarantined:
             found.append(f"{self.records_quarantined} records were quarantined")
+        if self.forwarded_transfers + self.unsited_transfers != self.records_stored:
+            found.append("the utility was not told of every record")
         if self.cable_net_wh != self.manager_net_wh:
             found.append("cables and manager disagree about the energy")
         if honest:
@@ -141,6 +164,7 @@ def take_transfers(summary: Summary, transfers: Iterable[Any]) -> Counter[Record
         summary.charged_wh += transfer.site_to_vehicle_wh
         summary.discharged_wh += transfer.vehicle_to_site_wh
         summary.forwarded_transfers += transfer.forwarded
+        summary.unsited_transfers += not transfer.site_id
         earning = transfer.earning
         summary.earnings_micros += earning.availability.amount_micros + earning.energy.amount_micros
         has_match = transfer.HasField("manager_match") or transfer.HasField("cable_match")
