@@ -54,7 +54,7 @@ def backtest_command(
     wear: Annotated[float, typer.Option(min=0, help="JPY per kWh discharged.")] = 2.0,
     imbalance_percent: Annotated[
         float, typer.Option(min=0, max=1000, help="Price worse by this for each Wh off contract.")
-    ] = 5.0,
+    ] = 1.0,
     lot_kwh: Annotated[float, typer.Option(min=0.001, help="JEPX: 50, in a pool less.")] = 1.0,
     confidence: Annotated[
         float, typer.Option(min=0.5, max=0.99, help="With which a volume must be possible.")

@@ -41,7 +41,7 @@ class Settings:
     seed: int = 1
     vehicle: VehicleRules = field(default_factory=VehicleRules)
     wear_micros_per_kwh: int = 2_000_000
-    imbalance_permille: int = 50
+    imbalance_permille: int = 10
     lot_wh: int = 1_000
     tick_micros: int = 10_000
     confidence: float = 0.5

@@ -83,7 +83,7 @@ def test_the_account_adds_up_to_contracts_and_imbalance(result: Result, prices: 
     """What is contracted at the price and what deviates at a worse one, Wh by Wh."""
     track, price = result.track, prices.micros_per_kwh
     deviation = track.net_wh - track.contracted_wh
-    worse = price * (1 + np.sign(deviation) * 0.05)  # more for what is short, less for what is over
+    worse = price * (1 + np.sign(deviation) * 0.01)  # more for what is short, less for what is over
     settled = (track.contracted_wh * price + deviation * worse).sum() / 1000
     wear = track.discharged_wh.sum() * SETTINGS.wear_micros_per_kwh / 1000
     assert result.ours.total_micros == pytest.approx(settled + wear, abs=1_000)
