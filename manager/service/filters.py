@@ -7,7 +7,7 @@ from typing import Any
 from gridcord.wire.values import WireError, check_text, seconds_from_proto
 
 MOST_TEXT = 256  # characters: longer than any id
-MOST_REASON = 2_000
+MOST_REASON = 16_000
 
 
 def text_filter(request: Any, name: str, *, most: int = MOST_TEXT) -> str:

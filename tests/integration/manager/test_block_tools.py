@@ -152,11 +152,13 @@ def test_blocks_with_long_reasons_come_in_more_pages(manager: ManagerProcess) ->
     async def scenario() -> None:
         site = new_site()
         async with tools(manager, Role.OPERATOR) as client:
-            for _ in range(6):
-                await client.block(site, Permission.NONE, "x" * 60_000)
+            for _ in range(10):
+                await client.block(site, Permission.NONE, "x" * 16_000)
                 await client.lift(site, "again")
             found = await listed(client.blocks(site_id=site, include_ended=True))
-            assert len({block.block_number for block in found}) == 6
+            assert len({block.block_number for block in found}) == 10
+            failure = await refused(client.block(site, Permission.NONE, "x" * 16_001))
+            assert (failure.reason, failure.field) == ("FIELD_INVALID", "reason")
 
     asyncio.run(scenario())
 
