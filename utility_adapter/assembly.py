@@ -34,6 +34,8 @@ from utility_adapter.storage.engine import open_engine
 from utility_adapter.storage.store import Store
 from utility_adapter.subscription import Subscription
 
+_SUFFIXES = {"csv": ".csv", "espi": ".xml", "nem12": ".csv"}
+
 
 async def run_adapter(settings: UtilityAdapterSettings) -> ExitCode:
     """Run the adapter until it is told to stop."""
@@ -42,7 +44,8 @@ async def run_adapter(settings: UtilityAdapterSettings) -> ExitCode:
     subscription = espi_subscription(settings.espi)
     engine = open_engine(settings.store.file)
     try:
-        store = Store(engine)
+        offset_s = settings.outbox.nem12.offset_s if settings.outbox.format == "nem12" else 0
+        store = Store(engine, day_offset_s=offset_s)
         outbox = _outbox(settings.outbox, store, write, clock)
         async with Lifecycle(clock=clock) as lifecycle:
             _take_in(lifecycle, settings, store, clock, subscription, outbox)
@@ -99,6 +102,8 @@ def _outbox(settings: OutboxSettings, store: Store, write: TransferWriter, clock
     return Outbox(
         store,
         settings.file,
+        folder=settings.folder,
+        suffix=_SUFFIXES[settings.format],
         write=write,
         now=clock.now,
         sleep=asyncio.sleep,

@@ -38,9 +38,14 @@ class Nem12Settings(Section):
 
 
 class OutboxSettings(Section):
-    """`[outbox]`: the file that tells the utility what cables transferred."""
+    """`[outbox]`: what tells the utility what cables transferred.
+
+    `file` holds everything; `folder` a file for each day (UTC, NEM12: its own), which is written
+    again when something of that day changes: choose it where there are many.
+    """
 
     file: FilePath | None = None
+    folder: FilePath | None = None
     format: Literal["csv", "espi", "nem12"] = "csv"
     nem12: Nem12Settings = Nem12Settings()
     write_every_s: float = Field(default=5.0, gt=0)

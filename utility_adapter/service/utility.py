@@ -27,7 +27,8 @@ from gridcord.wire.values import (
 )
 from utility_adapter.domain.site import Presence, PrivacyRule, Site, presence
 from utility_adapter.domain.transfers import ReportedTransfer
-from utility_adapter.storage.store import Store, TransferDiffers
+from utility_adapter.storage.store import Store
+from utility_adapter.storage.transfers import TransferDiffers
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]

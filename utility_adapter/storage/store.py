@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from gridcord.metering.reading import SiteReading
 from gridcord.metering.records import AssetLoading
-from gridcord.units import CableId, Period, Position, SiteId
+from gridcord.units import Period, Position, SiteId
 from utility_adapter.domain.grid_asset import GridAsset, chain
 from utility_adapter.domain.reading_views import site_readings
 from utility_adapter.domain.readings import DataQuality, ReadingFact, Register, take_in
@@ -23,11 +23,15 @@ from utility_adapter.sources.delivery import Delivery
 from utility_adapter.sources.espi_pull import PullCursor
 from utility_adapter.storage.pulls import put_cursor
 from utility_adapter.storage.registers import KnownRegisters, put_registers
-from utility_adapter.storage.tables import ASSET, DELIVERY, FACT, LOADING, SITE, TRANSFER
-
-
-class TransferDiffers(Exception):
-    """A transfer was reported before with the same revision and other values."""
+from utility_adapter.storage.tables import ASSET, DELIVERY, FACT, LOADING, SITE
+from utility_adapter.storage.transfers import (
+    DAY_S,
+    all_transfers,
+    changed_days,
+    note_told,
+    report,
+    transfers_between,
+)
 
 
 class Store:
@@ -35,10 +39,12 @@ class Store:
 
     Args:
         engine: Of the file.
+        day_offset_s: Where days of transfers begin, seconds east of UTC.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, day_offset_s: int = 0) -> None:
         self._engine = engine
+        self._day_offset_s = day_offset_s
 
     @property
     def engine(self) -> Engine:
@@ -173,25 +179,33 @@ class Store:
         Raises:
             TransferDiffers: One was reported before with other values; nothing is kept.
         """
-        stored = known = 0
         with self._engine.begin() as connection:
-            for transfer in transfers:
-                before = _transfer_row(connection, transfer)
-                if before is None:
-                    connection.execute(TRANSFER.insert(), _transfer_values(transfer))
-                    stored += 1
-                elif _transfer(before).states_the_same_as(transfer):
-                    known += 1
-                else:
-                    message = f"{transfer.key} revision {transfer.revision} was reported otherwise"
-                    raise TransferDiffers(message)
-        return stored, known
+            return report(connection, transfers, day_offset_s=self._day_offset_s)
 
     def transfers(self) -> list[ReportedTransfer]:
         """Everything that was reported, oldest period first."""
-        query = sa.select(TRANSFER).order_by(TRANSFER.c.period_start, TRANSFER.c.cable_id)
         with self._engine.begin() as connection:
-            return [_transfer(row) for row in connection.execute(query)]
+            return all_transfers(connection)
+
+    def day_of(self, instant_s: int) -> int:
+        """Number of the day of an instant, from 1970-01-01 on."""
+        return (instant_s + self._day_offset_s) // DAY_S
+
+    def changed_days(self) -> dict[int, int]:
+        """Days that the utility was not told of as they are now, and how often each changed."""
+        with self._engine.begin() as connection:
+            return changed_days(connection)
+
+    def transfers_of(self, day: int) -> list[ReportedTransfer]:
+        """All revisions of every record that is, or once was, of a day."""
+        first_s = day * DAY_S - self._day_offset_s
+        with self._engine.begin() as connection:
+            return transfers_between(connection, first_s, first_s + DAY_S)
+
+    def told(self, day: int, changes: int) -> None:
+        """The utility was told of a day as it was after so many changes."""
+        with self._engine.begin() as connection:
+            note_told(connection, day, changes)
 
 
 def _put(connection: Connection, table: sa.Table, key: str, name: str, told: Any) -> None:
@@ -305,44 +319,4 @@ def _fact(row: Any) -> ReadingFact:
         received_at_s=row.received_at_s,
         source=row.source,
         method=row.method,
-    )
-
-
-def _transfer_row(connection: Connection, transfer: ReportedTransfer) -> Any:
-    return connection.execute(
-        sa.select(TRANSFER).where(
-            TRANSFER.c.cable_id == transfer.cable_id,
-            TRANSFER.c.journal_epoch == transfer.journal_epoch,
-            TRANSFER.c.sequence_number == transfer.sequence_number,
-            TRANSFER.c.revision == transfer.revision,
-        )
-    ).first()
-
-
-def _transfer_values(transfer: ReportedTransfer) -> dict[str, Any]:
-    return {
-        "cable_id": transfer.cable_id,
-        "journal_epoch": transfer.journal_epoch,
-        "sequence_number": transfer.sequence_number,
-        "revision": transfer.revision,
-        "site_id": transfer.site_id,
-        "period_start": transfer.period.start_s,
-        "period_length": transfer.period.length_s,
-        "site_to_vehicle_wh": transfer.site_to_vehicle_wh,
-        "vehicle_to_site_wh": transfer.vehicle_to_site_wh,
-        "received_at_s": transfer.received_at_s,
-    }
-
-
-def _transfer(row: Any) -> ReportedTransfer:
-    return ReportedTransfer(
-        cable_id=CableId(row.cable_id),
-        journal_epoch=row.journal_epoch,
-        sequence_number=row.sequence_number,
-        revision=row.revision,
-        site_id=SiteId(row.site_id),
-        period=Period(row.period_start, row.period_length),
-        site_to_vehicle_wh=row.site_to_vehicle_wh,
-        vehicle_to_site_wh=row.vehicle_to_site_wh,
-        received_at_s=row.received_at_s,
     )

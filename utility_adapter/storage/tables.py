@@ -57,6 +57,13 @@ TRANSFER = sa.Table(
     sa.Column("site_to_vehicle_wh", sa.BigInteger, nullable=False),
     sa.Column("vehicle_to_site_wh", sa.BigInteger, nullable=False),
     sa.Column("received_at_s", sa.Float, nullable=False),
+    sa.Index("transfer_by_period", "period_start"),
+)
+CHANGED_DAY = sa.Table(
+    "changed_day",
+    metadata,
+    sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("changes", sa.BigInteger, nullable=False),
 )
 REGISTER = sa.Table(
     "register",
