@@ -8,12 +8,13 @@ evidence that came after the lift (hysteresis).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from gridcord.metering.reading import Permission, Verdict
 from gridcord.metering.verdict import StatedMatch
 from gridcord.units import SiteId
+from manager.domain.position_check import PositionDoubt
 from manager.domain.site_block import BlockCause, BlockState, SiteBlock
 
 DIFFERING_PERIODS = 3  # of the house's values before the meter's identity is doubted
@@ -64,20 +65,33 @@ class SiteFindings:
     Args:
         site_id: The site.
         match: The last conclusion; None without one.
+        match_start_s: Start of the period it is about, seconds since 1970 UTC.
         at_site: Whether the cable is where the site is registered; None when that cannot be said.
         distance_m: How far away it is; None when not told.
+        fix_s: When the cable was there, seconds since 1970 UTC.
+        doubts: What else about positions cannot be.
         differing: Periods in which the house's values are not the utility's.
         compared: Periods in which both are known.
         evidence: What it rests on, as references.
+        settled_s: When a block of a cause ended last, or the site proved itself, seconds since
+            1970 UTC; what was so before does not count again.
     """
 
     site_id: SiteId
     match: StatedMatch | None = None
+    match_start_s: int = 0
     at_site: bool | None = None
     distance_m: float | None = None
+    fix_s: int = 0
+    doubts: tuple[PositionDoubt, ...] = ()
     differing: int = 0
     compared: int = 0
     evidence: tuple[str, ...] = ()
+    settled_s: Mapping[BlockCause, int] = field(default_factory=dict)
+
+    def is_news(self, cause: BlockCause, at_s: int) -> bool:
+        """Whether something that was so at an instant may block for a cause (hysteresis)."""
+        return cause not in self.settled_s or at_s >= self.settled_s[cause]
 
 
 def blocks_for(
@@ -92,9 +106,10 @@ def blocks_for(
         now_s: The manager's clock.
     """
     in_force = {block.cause for block in existing if block.in_force}
-    wanted = [
-        each for each in _wanted(findings, policy) if each is not None and each[0] not in in_force
-    ]
+    wanted: dict[BlockCause, tuple[BlockCause, Permission, str]] = {}
+    for each in _wanted(findings, policy):
+        if each is not None and each[0] not in in_force:
+            wanted.setdefault(each[0], each)
     return [
         SiteBlock(
             site_id=findings.site_id,
@@ -107,7 +122,7 @@ def blocks_for(
             expire_s=None if policy.expires_s is None else now_s + policy.expires_s,
             review_s=None if policy.review_s is None else now_s + policy.review_s,
         )
-        for cause, permission, reason in wanted
+        for cause, permission, reason in wanted.values()
     ]
 
 
@@ -118,6 +133,7 @@ def _wanted(findings: SiteFindings, policy: BlockPolicy) -> list[_Wanted]:
     return [
         _by_match(findings, policy),
         _by_location(findings, policy),
+        *(_by_doubt(findings, doubt, policy) for doubt in findings.doubts),
         _by_readings(findings, policy),
     ]
 
@@ -126,15 +142,24 @@ def _by_match(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
     match = findings.match
     if match is None or match.verdict is not Verdict.MISMATCHED:
         return None
+    if not findings.is_news(BlockCause.METER_MISMATCH, findings.match_start_s):
+        return None
     return BlockCause.METER_MISMATCH, policy.mismatched, match.sentence or match.reason
 
 
 def _by_location(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
-    if findings.at_site is not False:
+    cause = BlockCause.LOCATION_MISMATCH
+    if findings.at_site is not False or not findings.is_news(cause, findings.fix_s):
         return None
     where = f"{findings.distance_m:,.0f} m from" if findings.distance_m is not None else "not at"
     reason = f"the cable is {where} the registered location of this site"
-    return BlockCause.LOCATION_MISMATCH, policy.location_mismatched, reason
+    return cause, policy.location_mismatched, reason
+
+
+def _by_doubt(findings: SiteFindings, doubt: PositionDoubt, policy: BlockPolicy) -> _Wanted:
+    if not findings.is_news(doubt.cause, doubt.at_s):
+        return None
+    return doubt.cause, policy.location_mismatched, doubt.sentence
 
 
 def _by_readings(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:

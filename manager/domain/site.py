@@ -43,20 +43,20 @@ def distance_m(*, registered: RegisteredSite, found: Position) -> float | None:
 def at_site(*, registered: RegisteredSite, found: Position, tolerance_m: float) -> bool | None:
     """Whether a cable is where the site is registered; None when that cannot be said.
 
-    A fix that is worse than the tolerance says nothing by itself; its radius is given to the
-    cable as the benefit of the doubt.
+    The radius of a fix is given to the cable as the benefit of the doubt; in privacy mode, where
+    the utility answers inside or outside only, a fix worse than the tolerance cannot say outside.
 
     Args:
         registered: What the utility tells.
         found: Where the cable says it is.
         tolerance_m: Garden, street and map error.
     """
+    radius_m = found.accuracy_m or 0.0
     if registered.position_inside is not None:
-        return registered.position_inside
+        return True if registered.position_inside else (None if radius_m > tolerance_m else False)
     distance = distance_m(registered=registered, found=found)
     if distance is None:
         return None
-    radius_m = found.accuracy_m or 0.0
     if distance <= tolerance_m:
         return True
     return False if distance - radius_m > tolerance_m else None

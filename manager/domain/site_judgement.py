@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from gridcord.metering.matcher import Matcher, observe, open_matcher
 from gridcord.metering.matching import (
@@ -19,7 +20,26 @@ from gridcord.metering.matching import (
     SitePeriod,
 )
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
+from gridcord.metering.site_matcher import SiteMatcher, with_proof
 from gridcord.units import Period
+
+CLOCKS_WH = 5  # what seconds between the clocks of house and utility make of a period ...
+CLOCKS_SHARE = 0.02  # ... plus this share of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Something that settled what earlier periods had said: an active proof, a lifted block.
+
+    Args:
+        at_s: When, seconds since 1970 UTC.
+        accepted: In the site's favour.
+        nats: How strongly, >= 0.
+    """
+
+    at_s: int
+    accepted: bool
+    nats: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +149,12 @@ def judge(
     facts: Sequence[PeriodFacts],
     learn_before_s: int,
     policy: MatchPolicy,
+    settled: Sequence[Settled] = (),
 ) -> Judgement:
     """Take periods in, in order, and conclude.
+
+    The same facts lead to the same conclusion, whether they came one by one or are judged anew:
+    what was settled counts before the first period that begins after it.
 
     Args:
         matcher: The state before; None for a site nobody has seen, or one to be judged anew.
@@ -138,10 +162,14 @@ def judge(
         facts: Periods that are complete, later than all before.
         learn_before_s: Periods that start before this are history: learn, judge nothing.
         policy: How sure one has to be.
+        settled: What was settled at any time, in order.
     """
     state = matcher or open_matcher(site=site, policy=policy)
     matches: list[tuple[Period, Match]] = []
+    after_s = -inf if matcher is None or not facts else facts[0].period.start_s - site.length_s
     for each in facts:
+        between = [s for s in settled if after_s < s.at_s <= each.period.start_s]
+        state, after_s = _with_settled(state, between), each.period.start_s
         reading = each.reading
         observation = SitePeriod(
             period=each.period,
@@ -164,23 +192,45 @@ def judge(
     return Judgement(matcher=state, matches=tuple(matches), last=last)
 
 
-def readings_differ(facts: Sequence[PeriodFacts]) -> tuple[int, int]:
+def _with_settled(matcher: Matcher, settled: Iterable[Settled]) -> Matcher:
+    """A matcher with what was settled; the patent's rule keeps no evidence to settle."""
+    for each in settled:
+        if isinstance(matcher, SiteMatcher):
+            matcher = with_proof(matcher=matcher, accepted=each.accepted, nats=each.nats)
+    return matcher
+
+
+def readings_differ(readings: Sequence[SiteReading]) -> tuple[int, int]:
     """How often the house's own values are not the utility's of the same period.
 
-    A relayed or forged meter identity cannot know the utility's values (knowledge proof).
+    A forged meter identity cannot know the utility's values (knowledge proof). What steps and
+    clocks make of a period is allowed for.
+
+    Args:
+        readings: Newest revision of each period and source.
 
     Returns:
-        Periods that differ by more than both steps, and periods compared.
+        Periods that differ, and periods compared.
     """
+    found = {(r.period.start_s, r.source): r for r in readings}
     compared = differing = 0
-    for each in facts:
-        utility, meter = each.utility, each.meter
-        if utility is None or meter is None or not (_measured(utility) and _whole(meter)):
+    for (start_s, source), utility in found.items():
+        meter = found.get((start_s, ReadingSource.SMART_METER))
+        if source is not ReadingSource.UTILITY or meter is None:
             continue
-        compared += 1
-        allowed_wh = utility.step_wh + meter.step_wh
-        gap_wh = abs((utility.import_wh or 0) - (meter.import_wh or 0))
-        if utility.export_wh is not None and meter.export_wh is not None:
-            gap_wh = max(gap_wh, abs(utility.export_wh - meter.export_wh))
-        differing += gap_wh > allowed_wh
+        if _measured(utility) and _whole(meter):
+            compared += 1
+            differing += _gap_wh(utility, meter) > _allowed_wh(utility, meter)
     return differing, compared
+
+
+def _gap_wh(utility: SiteReading, meter: SiteReading) -> int:
+    gap_wh = abs((utility.import_wh or 0) - (meter.import_wh or 0))
+    if utility.export_wh is None or meter.export_wh is None:
+        return gap_wh
+    return max(gap_wh, abs(utility.export_wh - meter.export_wh))
+
+
+def _allowed_wh(utility: SiteReading, meter: SiteReading) -> float:
+    most_wh = max(utility.import_wh or 0, meter.import_wh or 0, utility.export_wh or 0)
+    return utility.step_wh + meter.step_wh + CLOCKS_WH + CLOCKS_SHARE * most_wh

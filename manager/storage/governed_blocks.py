@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gridcord.metering.matcher_state import from_plain, to_plain
 from gridcord.metering.reading import Permission
-from gridcord.metering.site_matcher import SiteMatcher, with_proof
 from gridcord.units import SiteId
 from manager.domain.block_rules import block_by_operator, expired, lifted
 from manager.domain.site_block import BlockCause, SiteBlock
@@ -27,8 +24,6 @@ from manager.storage.site_blocks import (
 )
 
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
-
-CLEARED_NATS = 60.0  # takes away all evidence that led to a block; only what comes later counts
 
 
 class SqlBlocks:
@@ -146,24 +141,9 @@ def end_block(connection: Connection, block: SiteBlock, *, actor: str, now_s: in
         permission=Permission.BIDIRECTIONAL,
         now_s=now_s,
     )
-    if block.cause is BlockCause.METER_MISMATCH:
-        _clear_evidence(connection, block.site_id)
-
-
-def _clear_evidence(connection: Connection, site_id: str) -> None:
-    """Hysteresis: a site that was let in again is blocked only by what comes after."""
-    state = connection.execute(
-        sa.select(SITE.c.matcher_state).where(SITE.c.site_id == site_id)
-    ).scalar()
-    if state is None:
-        return
-    matcher = from_plain(json.loads(state))
-    if isinstance(matcher, SiteMatcher):
-        cleared = with_proof(matcher=matcher, accepted=True, nats=CLEARED_NATS)
+    if block.cause is BlockCause.METER_MISMATCH:  # see site_settlements: the next look takes it in
         connection.execute(
-            SITE.update()
-            .where(SITE.c.site_id == site_id)
-            .values(matcher_state=json.dumps(to_plain(matcher=cleared)), evidence_nats=0.0)
+            SITE.update().where(SITE.c.site_id == block.site_id).values(evidence_nats=0.0)
         )
 
 

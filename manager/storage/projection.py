@@ -40,7 +40,7 @@ from manager.storage.rows import (
 )
 from manager.storage.settlement import settle
 from manager.storage.site_blocks import ASSET, SITE_ASSET
-from manager.storage.site_readings import insert_readings, judge_anew
+from manager.storage.site_readings import insert_readings, judge_anew, know_site
 from manager.storage.stated_matches import match_to_json
 
 CABLE: sa.Table = CableRow.__table__  # type: ignore[attr-defined]
@@ -172,7 +172,7 @@ class _Batch:
     def _transfer(self, entry: LoggedEntry, record: TransferRecord) -> None:
         self._check_chain(entry.key, record)
         if record.site_id:
-            self._know_site(record.site_id)
+            know_site(self._connection, record.site_id, now_s=self._now_s)
             judge_anew(self._connection, record.site_id, start_s=record.period.start_s)
         number = take_numbers(self._connection, "transfer_update", 1)
         position = record.position
@@ -197,6 +197,8 @@ class _Batch:
             "clock_state": record.clock_state.value,
             "latitude_deg": position and position.latitude_deg,
             "longitude_deg": position and position.longitude_deg,
+            "accuracy_m": position and position.accuracy_m,
+            "fix_s": position and position.fix_time_s,
             "currency": "",
             "availability_micros": None,
             "energy_micros": None,
@@ -236,7 +238,7 @@ class _Batch:
             )
 
     def _observation(self, entry: LoggedEntry, observation: SiteObservation) -> None:
-        self._know_site(observation.site_id)
+        know_site(self._connection, observation.site_id, now_s=self._now_s)
         insert_readings(self._connection, observation.readings, receive_s=entry.receive_s)
         self._state(entry.key.cable_id, observation)
         period, match = observation.period, observation.match
@@ -278,15 +280,6 @@ class _Batch:
             TRANSFER.c.period_start == period.start_s, TRANSFER.c.cable_id == cable_id
         )
         return self._connection.execute(query.limit(1)).scalar() or ""
-
-    def _know_site(self, site_id: str) -> None:
-        found = self._connection.execute(
-            sa.select(SITE.c.site_id).where(SITE.c.site_id == site_id)
-        ).first()
-        if found is None:
-            self._connection.execute(
-                SITE.insert().values(site_id=site_id, first_seen_s=self._now_s, evidence_nats=0.0)
-            )
 
     def _event(self, entry: LoggedEntry, event: CableEvent) -> None:
         if event.asset_loading is not None and event.site_id:

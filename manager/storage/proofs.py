@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gridcord.metering.matcher_state import from_plain, to_plain
 from gridcord.metering.proof_pattern import Plateau
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import ProofOutcome, ProofRecord
-from gridcord.metering.site_matcher import SiteMatcher, with_proof
 from gridcord.units import SiteId
 from manager.domain.block_rules import after_proof, appealed
 from manager.domain.site_block import BlockCause, SiteBlock
@@ -20,11 +18,10 @@ from manager.storage import audit
 from manager.storage.block_notes import note_block
 from manager.storage.engine import Database
 from manager.storage.governed_blocks import end_block
-from manager.storage.rows import ProofRow, SiteRow
+from manager.storage.rows import ProofRow
 from manager.storage.site_blocks import blocks_in_force, insert_block, update_block
 
 PROOF: sa.Table = ProofRow.__table__  # type: ignore[attr-defined]
-SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 
 
 class SqlProofs:
@@ -120,7 +117,6 @@ def apply_proof(
     )
     if proof.outcome in (ProofOutcome.ACCEPTED, ProofOutcome.REJECTED):
         accepted = proof.outcome is ProofOutcome.ACCEPTED
-        _count(connection, row.site_id, accepted=accepted, nats=abs(proof.evidence_nats))
         _settle_blocks(
             connection,
             row.site_id,
@@ -128,19 +124,6 @@ def apply_proof(
             accepted=accepted,
             permission=failed_permission,
             now_s=now_s,
-        )
-
-
-def _count(connection: Connection, site_id: str, *, accepted: bool, nats: float) -> None:
-    query = sa.select(SITE.c.matcher_state).where(SITE.c.site_id == site_id)
-    state = connection.execute(query).scalar()
-    matcher = None if state is None else from_plain(json.loads(state))
-    if isinstance(matcher, SiteMatcher):
-        counted = with_proof(matcher=matcher, accepted=accepted, nats=nats)
-        connection.execute(
-            SITE.update()
-            .where(SITE.c.site_id == site_id)
-            .values(matcher_state=json.dumps(to_plain(matcher=counted)))
         )
 
 

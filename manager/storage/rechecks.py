@@ -46,7 +46,7 @@ def sampled(share: float) -> bool:
 def enqueue(
     connection: Connection, site_id: str, period: Period, cause: str, *, now_s: int
 ) -> None:
-    """Add one; nothing happens when the site and period are known already."""
+    """Add one; one of the same site and period that is done already is to be done again."""
     insert: Any
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
@@ -62,7 +62,13 @@ def enqueue(
         next_s=now_s,
         create_s=now_s,
     )
-    connection.execute(statement.on_conflict_do_nothing())
+    again = {"cause": cause, "state": PENDING, "next_s": now_s}
+    key = [RECHECK.c.site_id, RECHECK.c.period_start]
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=key, set_=again, where=RECHECK.c.state == DONE
+        )
+    )
 
 
 def due(connection: Connection, *, now_s: int, limit: int) -> list[Recheck]:

@@ -171,6 +171,8 @@ class TransferRow(Row, table=True):
     clock_state: str = Field(sa_column=Column(String(16), nullable=False))
     latitude_deg: float | None = None
     longitude_deg: float | None = None
+    accuracy_m: float | None = None
+    fix_s: float | None = None
     currency: str = Field(sa_column=Column(String(3), nullable=False))
     availability_micros: int | None = Field(sa_column=big_column(null=True))
     energy_micros: int | None = Field(sa_column=big_column(null=True))
@@ -267,6 +269,7 @@ class CableSessionRow(Row, table=True):
     latitude_deg: float | None = None
     longitude_deg: float | None = None
     accuracy_m: float | None = None
+    fix_s: float | None = None
     start_s: int = Field(sa_column=big_column())
     end_s: int | None = Field(sa_column=big_column(null=True))
     end_reason: str | None = Field(sa_column=Column(String(64), nullable=True))

@@ -13,6 +13,7 @@ from gridcord.session.opening import CableCursor, TakeoverPolicy, open_session
 from manager.domain.cable_session import CableIntroduction
 from manager.ports import OpenedSession, ReceivedEntry
 from manager.storage import audit
+from manager.storage.arrivals import arrive
 from manager.storage.engine import Database
 from manager.storage.journals import commit_entries, load_cursors, signing_keys, store_cursor
 from manager.storage.rows import CableSessionRow
@@ -72,6 +73,8 @@ class SqlJournals:
             )
             _end(connection, cable_id, opening.fence, SUPERSEDED, now_s, before=True)
             connection.execute(SESSION.insert().values(_row(introduction, opening.fence, now_s)))
+            if introduction.site_id:
+                arrive(connection, introduction, now_s=now_s)
             return OpenedSession(opening=opening, cursor=opening.cursor)
 
         return await self._database.write(work)
@@ -102,6 +105,7 @@ def _row(introduction: CableIntroduction, fence: int, now_s: int) -> dict[str, A
         "latitude_deg": position and position.latitude_deg,
         "longitude_deg": position and position.longitude_deg,
         "accuracy_m": position and position.accuracy_m,
+        "fix_s": position and position.fix_time_s,
         "start_s": now_s,
     }
 

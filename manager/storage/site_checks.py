@@ -20,8 +20,9 @@ from gridcord.metering.reading import (
 from gridcord.metering.verdict import StatedMatch, stated
 from gridcord.units import Period, Position, SiteId
 from manager.domain.block_rules import BlockPolicy, SiteFindings, blocks_for
+from manager.domain.position_check import Fix
 from manager.domain.site import RegisteredSite, at_site, distance_m
-from manager.domain.site_block import SiteBlock
+from manager.domain.site_block import BlockCause, SiteBlock
 from manager.domain.site_judgement import (
     Judgement,
     PeriodFacts,
@@ -34,17 +35,17 @@ from manager.storage import rechecks
 from manager.storage.block_notes import note_block
 from manager.storage.engine import Database, take_numbers
 from manager.storage.projection import SITE, TRANSFER, store_loading
-from manager.storage.rows import CableSessionRow
 from manager.storage.site_blocks import blocks_in_force, insert_block
 from manager.storage.site_facts import facts_of
-from manager.storage.site_readings import READING, insert_readings
+from manager.storage.site_fixes import doubts_about, fixes_at, last_position
+from manager.storage.site_readings import READING, insert_readings, newest_readings
+from manager.storage.site_settlements import news_since, settled_at
 from manager.storage.stated_matches import match_to_json
-
-SESSION: sa.Table = CableSessionRow.__table__  # type: ignore[attr-defined]
 
 PERIOD = "PERIOD"
 ASK_AGAIN_S = 3_600  # what the utility tells of a site is believed so long
 MOST_PERIODS = 1_000  # of one fetch
+COMPARED_S = 2 * 86_400  # how far back the house's values are compared with the utility's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +148,10 @@ class SqlSiteChecks:
         return SiteToCheck(
             site_id=site_id,
             cause=cause,
-            position=_last_position(connection, site_id),
+            position=last_position(connection, site_id, now_s=now_s),
             fetch_from=fetch_from,
             fetch_count=min(MOST_PERIODS, count) if self._policy.has_utility else 0,
-            registered=_registered(row, now_s),
+            registered=_registered(row, now_s, moved=cause == rechecks.POSITION),
         )
 
     def _fetch_from(self, connection: Connection, site_id: SiteId, now_s: int) -> Period:
@@ -164,29 +165,14 @@ class SqlSiteChecks:
         return Period.containing(now_s - self._policy.history_s, self._policy.period_s)
 
 
-def _last_position(connection: Connection, site_id: str) -> Position | None:
-    row = connection.execute(
-        sa.select(SESSION.c.latitude_deg, SESSION.c.longitude_deg, SESSION.c.accuracy_m)
-        .where(SESSION.c.site_id == site_id, SESSION.c.latitude_deg.is_not(None))
-        .order_by(SESSION.c.start_s.desc(), SESSION.c.fence.desc())
-        .limit(1)
-    ).first()
-    transfer = connection.execute(
-        sa.select(TRANSFER.c.latitude_deg, TRANSFER.c.longitude_deg)
-        .where(TRANSFER.c.site_id == site_id, TRANSFER.c.latitude_deg.is_not(None))
-        .order_by(TRANSFER.c.entry_number.desc())
-        .limit(1)
-    ).first()
-    if transfer is not None:
-        return Position(transfer.latitude_deg, transfer.longitude_deg, 20.0)
-    return None if row is None else Position(row.latitude_deg, row.longitude_deg, row.accuracy_m)
-
-
-def _registered(row: Any, now_s: int) -> RegisteredSite | None:
+def _registered(row: Any, now_s: int, *, moved: bool) -> RegisteredSite | None:
+    """What the utility told; in privacy mode its answer was about one position only."""
     if row is None or row.registered is None or now_s - row.registered_s > ASK_AGAIN_S:
         return None
     values = json.loads(row.registered)
     position = values.pop("position")
+    if moved and values["position_inside"] is not None:
+        return None
     return RegisteredSite(
         **values
         | {
@@ -234,11 +220,11 @@ class _Check:
         self._store(row, judgement)
         for period, match in matches:
             self._state(period, stated(match))
-        last = matches[-1][1] if matches else None
-        findings = self._findings(facts, last)
+        last = matches[-1] if matches else None
+        findings = self._findings(last)
         blocks = tuple(self._block(block) for block in self._new_blocks(findings))
         self._settle()
-        said = None if last is None else stated(last)
+        said = None if last is None else stated(last[1])
         return CheckedSite(
             site_id=self._site.site_id,
             match=said,
@@ -257,6 +243,7 @@ class _Check:
             facts=facts,
             learn_before_s=self._first_transfer_s(),
             policy=self._policy.match,
+            settled=settled_at(self._connection, self._site.site_id),
         )
 
     def _first_transfer_s(self) -> int:
@@ -314,23 +301,64 @@ class _Check:
                 )
             )
 
-    def _findings(self, facts: list[PeriodFacts], last: Match | None) -> SiteFindings:
-        differing, compared = readings_differ(facts)
-        found, registered = self._site.position, self._registered
-        there, away_m = None, None
-        if found is not None and registered is not None:
-            away_m = distance_m(registered=registered, found=found)
-            there = at_site(
-                registered=registered, found=found, tolerance_m=self._policy.position_tolerance_m
-            )
+    def _findings(self, last: tuple[Period, Match] | None) -> SiteFindings:
+        site_id, now_s = self._site.site_id, self._now_s
+        since = news_since(self._connection, site_id)
+        fixes = fixes_at(self._connection, site_id, now_s=now_s)
+        away = self._away(fixes)
+        differing, compared = self._differing(since.get(BlockCause.READINGS_DIFFER, 0))
         return SiteFindings(
-            site_id=self._site.site_id,
-            match=None if last is None else stated(last),
-            at_site=there,
-            distance_m=away_m,
+            site_id=site_id,
+            match=None if last is None else stated(last[1]),
+            match_start_s=0 if last is None else last[0].start_s,
+            at_site=None if away is None else False,
+            distance_m=None if away is None else self._distance_m(away.position),
+            fix_s=0 if away is None else away.at_s,
+            doubts=doubts_about(
+                self._connection,
+                site_id,
+                fixes,
+                tolerance_m=self._policy.position_tolerance_m,
+            ),
             differing=differing,
             compared=compared,
             evidence=self._evidence(),
+            settled_s=since,
+        )
+
+    def _away(self, fixes: list[Fix]) -> Fix | None:
+        """The newest fix of a cable that is surely not where the site is registered.
+
+        In privacy mode the utility answered about one position only.
+        """
+        if self._registered is None:
+            return None
+        private = self._registered.position_inside is not None
+        for fix in fixes:
+            asked = not private or fix.position == self._site.position
+            if asked and self._at_site(self._registered, fix.position) is False:
+                return fix
+        return None
+
+    def _at_site(self, registered: RegisteredSite, found: Position) -> bool | None:
+        tolerance_m = self._policy.position_tolerance_m
+        return at_site(registered=registered, found=found, tolerance_m=tolerance_m)
+
+    def _distance_m(self, found: Position) -> float | None:
+        assert self._registered is not None
+        return distance_m(registered=self._registered, found=found)
+
+    def _differing(self, since_s: int) -> tuple[int, int]:
+        """Knowledge proof over the last periods of which the utility has told."""
+        start_s = max(since_s, self._now_s - COMPARED_S)
+        return readings_differ(
+            newest_readings(
+                self._connection,
+                self._site.site_id,
+                start_s=start_s,
+                end_s=self._now_s,
+                sources=(ReadingSource.UTILITY, ReadingSource.SMART_METER),
+            )
         )
 
     def _evidence(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
@@ -14,6 +15,16 @@ from manager.storage.rows import SiteReadingRow, SiteRow
 
 READING: sa.Table = SiteReadingRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
+
+
+def know_site(connection: Connection, site_id: str, *, now_s: int) -> None:
+    """Begin to keep a site that was seen for the first time."""
+    known = connection.execute(sa.select(SITE.c.site_id).where(SITE.c.site_id == site_id))
+    if known.first() is not None:
+        return
+    insert = _insert_of(connection)
+    row = insert(SITE).values(site_id=site_id, first_seen_s=now_s, evidence_nats=0.0)
+    connection.execute(row.on_conflict_do_nothing())
 
 
 def insert_readings(
@@ -42,18 +53,19 @@ def insert_readings(
     ]
     if not rows:
         return
-    insert: Any
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert
-    statement = insert(READING).on_conflict_do_nothing()
+    statement = _insert_of(connection)(READING).on_conflict_do_nothing()
     added = connection.execute(
         statement.returning(READING.c.site_id, READING.c.period_start), rows
     ).all()
     for site_id in {row.site_id for row in added}:
         first_s = min(row.period_start for row in added if row.site_id == site_id)
         judge_anew(connection, site_id, start_s=first_s)
+
+
+def _insert_of(connection: Connection) -> Any:
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert
+    return postgresql.insert
 
 
 def judge_anew(connection: Connection, site_id: str, *, start_s: int) -> None:

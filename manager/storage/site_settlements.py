@@ -1,0 +1,61 @@
+"""What settled a site's evidence: active proofs, and blocks that were lifted or ran out."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gridcord.metering.records import ProofOutcome
+from manager.domain.site_block import BlockCause, BlockState
+from manager.domain.site_judgement import Settled
+from manager.storage.rows import ProofRow
+from manager.storage.site_blocks import BLOCK
+
+PROOF: sa.Table = ProofRow.__table__  # type: ignore[attr-defined]
+
+CLEARED_NATS = 60.0  # takes away all evidence that led to a block; only what comes later counts
+
+_DECIDED = (ProofOutcome.ACCEPTED.value, ProofOutcome.REJECTED.value)
+_ENDED = (BlockState.LIFTED.value, BlockState.EXPIRED.value)
+
+
+def settled_at(connection: Connection, site_id: str) -> list[Settled]:
+    """What a site's matcher must take into account besides readings, in order of time."""
+    proofs = sa.select(PROOF).where(PROOF.c.site_id == site_id, PROOF.c.outcome.in_(_DECIDED))
+    found = [
+        Settled(
+            at_s=row.end_s,
+            accepted=row.outcome == ProofOutcome.ACCEPTED.value,
+            nats=abs(row.evidence_nats),
+        )
+        for row in connection.execute(proofs)
+    ]
+    ended_s = _ended_s(connection, site_id)
+    found += [
+        Settled(at_s=at_s, accepted=True, nats=CLEARED_NATS)
+        for cause, at_s in ended_s
+        if cause is BlockCause.METER_MISMATCH
+    ]
+    return sorted(found, key=lambda each: each.at_s)
+
+
+def news_since(connection: Connection, site_id: str) -> dict[BlockCause, int]:
+    """By cause: what was so before this instant does not block the site again (hysteresis)."""
+    newest: dict[BlockCause, int] = {}
+    for cause, at_s in _ended_s(connection, site_id):
+        newest[cause] = max(at_s, newest.get(cause, at_s))
+    query = sa.select(sa.func.max(PROOF.c.end_s)).where(
+        PROOF.c.site_id == site_id, PROOF.c.outcome == ProofOutcome.ACCEPTED.value
+    )
+    proven_s = connection.execute(query).scalar()
+    if proven_s is not None:
+        cause = BlockCause.METER_MISMATCH
+        newest[cause] = max(proven_s, newest.get(cause, proven_s))
+    return newest
+
+
+def _ended_s(connection: Connection, site_id: str) -> list[tuple[BlockCause, int]]:
+    query = sa.select(BLOCK.c.cause, BLOCK.c.lift_s).where(
+        BLOCK.c.site_id == site_id, BLOCK.c.state.in_(_ENDED), BLOCK.c.lift_s.is_not(None)
+    )
+    return [(BlockCause(row.cause), row.lift_s) for row in connection.execute(query)]
