@@ -105,6 +105,7 @@ class ResourceAgent:
         self._told = asyncio.Event()
         self._rests = False
         self._is_at_rest = False
+        self._failing: set[str] = set()
         self._client = ResourceClient(
             introduction=introduction,
             connect=connect,
@@ -191,9 +192,10 @@ class ResourceAgent:
             try:
                 await self._device.set_power(self._wanted_w)
             except DeviceUnavailable as error:
-                log.warning("device.not_steered", cause=str(error))
+                self._failed("device.not_steered", error)
                 await asyncio.sleep(self._every_s)
                 continue
+            self._worked("device.not_steered")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._every_s):
                     await self._told.wait()
@@ -212,11 +214,23 @@ class ResourceAgent:
         try:
             self._state = await self._device.read()
         except DeviceUnavailable as error:
-            log.warning("device.unavailable", cause=str(error))
+            self._failed("device.unavailable", error)
             self._state = None
             return
+        self._worked("device.unavailable")
         if self._state.soc_percent is not None:
             self._soc_percent = self._state.soc_percent
+
+    def _failed(self, what: str, error: DeviceUnavailable) -> None:
+        """Say once that something does not work, however often it is tried."""
+        if what not in self._failing:
+            self._failing.add(what)
+            log.warning(what, cause=str(error))
+
+    def _worked(self, what: str) -> None:
+        if what in self._failing:
+            self._failing.discard(what)
+            log.info("device.back", after=what)
 
     def _abilities(self) -> tuple[bool, int, int]:
         now = self.telemetry()

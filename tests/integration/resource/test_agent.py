@@ -94,7 +94,7 @@ async def plant(
                 "port": server.port,
                 "every_s": 0.2,
                 "revert_s": REVERT_S,
-                "timeout_s": 30.0,
+                "timeout_s": 5.0,
             },
             "log": {"format": "json"},
         },

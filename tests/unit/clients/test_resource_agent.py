@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from gridcord.clients.resource_agent import OwnerLimits, ResourceAgent
 from gridcord.clients.sunspec_device import DeviceUnavailable
@@ -145,6 +146,23 @@ def test_a_device_that_is_not_ready_or_does_not_answer_permits_nothing() -> None
         await eventually(lambda: agent.telemetry().transfer_permitted)
 
     while_running(agent, story)
+
+
+def test_a_device_that_is_away_is_told_of_once() -> None:
+    device = FakeDevice(absent=True)
+    agent = make(device)
+
+    async def story() -> None:
+        for _ in range(20):  # several tries of both
+            await asyncio.sleep(0.01)
+        device.absent = False
+        await eventually(lambda: len(device.told) > 1)
+
+    with capture_logs() as logs:
+        while_running(agent, story)
+    events = [entry["event"] for entry in logs]
+    assert events.count("device.not_steered") == events.count("device.unavailable") == 1
+    assert events.count("device.back") == 2
 
 
 def test_without_a_manager_the_device_is_held_at_nothing_again_and_again() -> None:
