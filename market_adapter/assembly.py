@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from functools import partial
 
 from gridcord.api.market.v1 import market_service_pb2, market_service_pb2_grpc
@@ -26,35 +27,30 @@ _RESTART = OnFailure.RESTART
 async def run_adapter(settings: MarketAdapterSettings) -> ExitCode:
     """Run the adapter until it is told to stop."""
     clock = settings.clock.clock()
-    profile = open_profile(settings.venue)
-    venue = open_venue(settings.venue, profile=profile, clock=clock)
-    venues = {} if venue is None else {profile.market_id: venue}
-    feed = open_feed(settings.openadr)
-    store = MarketStore(settings.store.file)
-    try:
+    async with AsyncExitStack() as closing:
+        store = MarketStore(settings.store.file)  # first: who has it alone may touch the rest
+        closing.callback(store.close)
+        profile = open_profile(settings.venue)
+        venue = open_venue(settings.venue, profile=profile, clock=clock)
+        if venue is not None:
+            closing.push_async_callback(venue.close)
+        feed = open_feed(settings.openadr)
+        if feed is not None:
+            closing.push_async_callback(feed.close)
         async with Lifecycle(clock=clock) as lifecycle:
-            desk = Desk(store=store, venues=venues, clock=clock)
+            market = {} if venue is None else {profile.market_id: venue}
+            desk = Desk(store=store, venues=market, clock=clock)
             rounds = partial(desk.run, every_s=settings.venue.round_s)
             lifecycle.add("desk", rounds, on_failure=_RESTART)
             lifecycle.add("figures", BidWatch(store).run, on_failure=_RESTART)
             if feed is not None:
                 _listen(lifecycle, feed, settings.openadr, store, profile, clock)
-            servicer = MarketServicer(
-                desk=desk,
-                store=store,
-                profiles={} if venue is None else {profile.market_id: profile},
-                now=clock.now,
-            )
+            profiles = {market_id: each.profile for market_id, each in market.items()}
+            servicer = MarketServicer(desk=desk, store=store, profiles=profiles, now=clock.now)
             await start_server(
                 settings, lifecycle=lifecycle, policy=POLICY, services=[_service(servicer)]
             )
             return await lifecycle.run()
-    finally:
-        if venue is not None:
-            await venue.close()
-        if feed is not None:
-            await feed.close()
-        store.close()
 
 
 def _listen(

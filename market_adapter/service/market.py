@@ -14,7 +14,7 @@ from gridcord.api.market.v1.market_service_pb2_grpc import MarketServiceServicer
 from gridcord.chassis.authorization import Policy
 from gridcord.chassis.failures import Failure, FailureTable
 from gridcord.chassis.identity import Kind
-from gridcord.wire.values import WireError, seconds_from_proto
+from gridcord.wire.values import WireError, is_number, seconds_from_proto
 from market_adapter.domain.profile import MarketProfile
 from market_adapter.service.market_messages import (
     bid_from_proto,
@@ -215,7 +215,7 @@ def _page_size(asked: int) -> int:
 
 
 def _number(text: str) -> int:
-    if text and not text.isdecimal():
+    if text and not is_number(text):
         raise Failure(
             grpc.StatusCode.INVALID_ARGUMENT,
             "CURSOR_INVALID",

@@ -114,6 +114,7 @@ async def contracted(adapter: Adapter, bid: pb.Bid) -> tuple[pb.Contract, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_bid_is_contracted_in_part_and_its_demand_streams_on_over_restarts(
     tmp_path: Path, exchange: Program
 ) -> None:

@@ -130,6 +130,7 @@ def is_zero(power_w: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_battery_follows_and_every_silence_ends_at_nothing(tmp_path: Path) -> None:
     async def story(plant: Plant) -> None:
         await plant.ask(-POWER_W)
