@@ -19,6 +19,7 @@ from gridcord.units import CableId, Position, parse_device_id
 from gridcord.wire.readings import asset_loading_to_proto, reading_to_proto
 from gridcord.wire.values import (
     WireError,
+    is_number,
     period_from_proto,
     position_from_proto,
     position_to_proto,
@@ -213,7 +214,7 @@ def _invalid(what: str) -> Failure:
 
 
 def _cursor(text: str) -> int:
-    if text and not text.isdecimal():
+    if text and not is_number(text):
         raise Failure(
             grpc.StatusCode.INVALID_ARGUMENT,
             "CURSOR_INVALID",
