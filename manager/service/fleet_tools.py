@@ -14,6 +14,7 @@ from gridcord.session.events import EndReason
 from gridcord.wire.readings import match_to_proto, permission_to_proto
 from gridcord.wire.resource import kind_to_proto, setpoint_to_proto, telemetry_to_proto
 from gridcord.wire.values import (
+    is_number,
     period_to_proto,
     position_to_proto,
     time_to_proto,
@@ -26,7 +27,7 @@ from manager.ports import Demands
 from manager.service.cable_link import CableLink
 from manager.service.callers import operator_of_caller
 from manager.service.filters import needed_text, reason_of, text_filter, time_filter
-from manager.service.paging import fill_page, is_number, page_size, token_invalid
+from manager.service.paging import fill_page, page_size, token_invalid
 from manager.service.resource_link import ResourceLink
 from manager.service.transfer_messages import block_to_proto
 from manager.storage.audit_log import SqlAuditLog

@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.message import Message
 
 from gridcord.chassis.failures import Failure
+from gridcord.wire.values import is_number
 
 PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"  # noqa: S105  (a reason code)
 PAGE_SIZE_INVALID = "PAGE_SIZE_INVALID"
@@ -17,7 +18,6 @@ CURSOR_INVALID = "CURSOR_INVALID"
 DEFAULT_SIZE = 100
 MOST = 1000
 PAGE_BYTES = 128 * 1024  # of a page's items: half of what a client takes
-MAX_NUMBER = 2**63 - 1
 HEARTBEAT_S = 10.0  # real seconds
 
 Item = TypeVar("Item")
@@ -77,12 +77,6 @@ def cursor_number(cursor: str) -> int | None:
             field="cursor",
         )
     return int(cursor)
-
-
-def is_number(text: str) -> bool:
-    """Whether a text is a number that a database can hold."""
-    short = len(text) <= len(str(MAX_NUMBER))
-    return short and text.isascii() and text.isdecimal() and int(text) <= MAX_NUMBER
 
 
 def fill_page(

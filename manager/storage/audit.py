@@ -19,14 +19,18 @@ AUDIT: sa.Table = AuditRow.__table__  # type: ignore[attr-defined]
 def append(
     connection: Connection, *, actor: str, action: str, subject: str, now_s: int, **detail: Any
 ) -> None:
-    """Note what somebody did or was refused, chained to all that was noted before."""
+    """Note what somebody did or was refused, chained to all that was noted before.
+
+    What a stranger claimed stands in `subject`: NUL in it, which PostgreSQL cannot store, is
+    replaced, so that nobody's claim keeps itself out of the log.
+    """
     number = take_numbers(connection, "audit", 1)
     query = sa.select(AUDIT.c.chain_hash).where(AUDIT.c.audit_number == number - 1)
     before = connection.execute(query).scalar() or GENESIS
     values = {
         "actor": actor,
         "action": action,
-        "subject": subject[:128],
+        "subject": subject.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:128],
         "detail": json.dumps(detail, sort_keys=True),
     }
     link = chain_hash(before=before, number=number, at_s=now_s, **values)

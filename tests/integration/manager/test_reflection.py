@@ -15,6 +15,7 @@ import pytest
 from gridcord.chassis.channel import server_name
 from gridcord.chassis.credentials import TlsFiles
 from gridcord.chassis.identity import Kind, Role
+from gridcord.units import SiteId
 from tests.integration.manager.conftest import DOMAIN, ManagerProcess
 from tests.integration.manager.recording import (
     RecordingCable,
@@ -23,8 +24,9 @@ from tests.integration.manager.recording import (
     past_period,
     tools,
 )
+from tests.structure.tree import ROOT
 
-PROTOS = Path(__file__).resolve().parents[3] / "protos"
+PROTOS = ROOT / "protos"
 LIST_TRANSFERS = "gridcord.api.manager.v1.TransferService/ListTransfers"
 CONNECT = "gridcord.api.manager.v1.CableSessionService/Connect"
 BUF = Path(sys.executable).with_name("buf")
@@ -193,3 +195,48 @@ async def noted(manager: ManagerProcess, actor: str) -> list[tuple[str, str]]:
             return [(entry.action, entry.subject) for entry in entries if entry.actor == actor]
 
         return await eventually(look, lambda found: len(found) > 0)
+
+
+def documented_commands() -> list[str]:
+    """The commands of docs/cli.md, one a line."""
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    _, _, section = page.partition("## A client that is not ours")
+    block = section.split("```")[1].replace("\\\n", "")
+    return [line for line in block.splitlines() if line]
+
+
+def test_the_documented_commands_work_as_they_stand(
+    manager: ManagerProcess, tmp_path: Path
+) -> None:
+    """All but where the identity and the manager are, which is the first and third line."""
+    cable = RecordingCable(manager, site_id=SiteId("obis:4530303033"))
+    asyncio.run(cable.deliver([cable.counted(past_period(), discharged_wh=5)]))
+    commands = documented_commands()
+    assert [line.split("=")[0] for line in commands[:3]] == ["ID", "ME", "AT"]
+    files = manager.identity(Kind.OPERATOR, "viewer-1", Role.VIEWER)
+    me = commands[1].replace("manager.grid.example", server_name(Kind.MANAGER, DOMAIN))
+    setting = [f"ID={files.certificate.parent}", me, f"AT=https://{manager.address}"]
+    answers = []
+    for command in commands[3:]:
+        assert command.startswith("buf curl ")
+        limited = f"timeout 3 {command}" if "Watch" in command else command
+        done = subprocess.run(
+            ["bash", "-c", "\n".join([*setting, limited])],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "HOME": str(tmp_path),
+                "XDG_CACHE_HOME": str(tmp_path / "cache"),
+                "PATH": f"{BUF.parent}:{os.environ['PATH']}",
+            },
+        )
+        assert done.returncode in ({124} if "Watch" in command else {0}), done.stderr
+        answers.append(done.stdout)
+    listed_services, listed_methods, transfers, _ = answers
+    assert set(listed_services.split()) >= SERVICES
+    assert LIST_TRANSFERS in listed_methods
+    assert "obis:4530303033" in transfers
