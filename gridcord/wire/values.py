@@ -15,7 +15,6 @@ EARLIEST_S = 946_684_800  # 2000-01-01: clocks before it are not set
 LATEST_S = 7_258_118_400  # 2200-01-01
 MAX_LENGTH_S = 86_400
 MAX_NUMBER = 2**63 - 1
-MAX_NUMBER = 2**63 - 1
 
 
 _FIELD = re.compile(r"([a-z][a-z0-9_.]*): ")
@@ -29,12 +28,6 @@ class WireError(ValueError):
         """The field that the text names, for a `BadRequest` to the caller."""
         named = _FIELD.match(str(self))
         return {"field": named[1]} if named else {}
-
-
-def is_number(text: str) -> bool:
-    """Whether a cursor or page token is a number that a database can hold."""
-    short = len(text) <= len(str(MAX_NUMBER))
-    return short and text.isascii() and text.isdecimal() and int(text) <= MAX_NUMBER
 
 
 def is_number(text: str) -> bool:
