@@ -71,11 +71,18 @@ class Inbox:
         """Watch for ever."""
         while True:
             for path in await asyncio.to_thread(self._resting):
-                await asyncio.to_thread(self.take, path)
+                try:
+                    await asyncio.to_thread(self.take, path)
+                except OSError as error:  # gone again, or not ours to read: the others wait
+                    log.error("file.not_taken", file=path.name, cause=str(error))
             await self._sleep(self._look_s)
 
     def take(self, path: Path) -> None:
-        """Take in one file and move it away."""
+        """Take in one file and move it away.
+
+        Raises:
+            OSError: It cannot be read or moved; taking it again does no harm.
+        """
         try:
             facts, conflicts = self._read(path)
         except FileRefused as error:

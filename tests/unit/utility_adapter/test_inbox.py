@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gridcord.units import SiteId
 from tests.unit.utility_adapter.snippets import IEC_REGISTER, iec_message, iec_reading
@@ -19,6 +20,10 @@ NOON_S = 1_778_846_400
 METER = "WT20069447"
 SITE = SiteId(f"iec.meter:{METER}")
 HEADER = "site_id,period_start,import_wh,export_wh\n"
+
+
+class Enough(Exception):
+    """The story has seen what it wanted."""
 
 
 @pytest.fixture
@@ -100,3 +105,37 @@ def test_a_register_that_nobody_told_of_is_not_known(store: Store) -> None:
     with pytest.raises(KeyError):
         store.registers[SITE, Register.EXPORT]
     assert list(store.registers) == []
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_waiting(tmp_path: Path, store: Store) -> None:
+    text = f"{HEADER}{SITE},2026-05-15T12:00:00Z,700,0\nend,1\n"
+    looks = 0
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise Enough
+
+    class Vanishing(Inbox):
+        """An inbox whose first file is gone when its turn comes."""
+
+        def take(self, path: Path) -> None:
+            if path.name == "a.csv":
+                path.unlink(missing_ok=True)
+            super().take(path)
+
+    inbox = Vanishing(
+        tmp_path / "inbox",
+        store=store,
+        period_s=1800,
+        now=lambda: float(NOON_S),
+        sleep=sleep,
+        look_s=1.0,
+    )
+    put(tmp_path, "a.csv", text)
+    put(tmp_path, "b.csv", text)
+    with pytest.raises(Enough), capture_logs() as logs:
+        asyncio.run(inbox.run())
+    assert imports(store) == [700]
+    assert [entry["file"] for entry in logs if entry["event"] == "file.not_taken"] == ["a.csv"]
