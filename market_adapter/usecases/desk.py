@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -30,7 +30,10 @@ from market_adapter.domain.lifecycle import (
     WithdrawalWanted,
     Withdrawn,
 )
+from market_adapter.domain.profile import Clearing
 from market_adapter.ports import BidStore, Refused, Taken, Venue, VenueUnavailable
+
+PAST_DAYS = 20  # of prices: what bids are decided by
 
 Result = BidStatus | BidRefused
 log = structlog.get_logger()
@@ -51,6 +54,7 @@ class Desk:
         self._clock = clock
         # Two rounds of one market at once could both find a bid missing and both send it.
         self._rounds = {market_id: asyncio.Lock() for market_id in venues}
+        self._priced: dict[str, set[date]] = {market_id: set() for market_id in venues}
 
     async def place(self, bids: Sequence[Bid]) -> dict[UUID, Result]:
         """Keep bids and send them.
@@ -169,12 +173,25 @@ class Desk:
                 log.error("contract.excess", bid=str(bid_id), excess_wh=status.excess_wh)
 
     async def _prices(self, market_id: str) -> None:
-        """Prices of today and tomorrow by the market's own calendar."""
-        venue = self._venues[market_id]
+        """Prices of past days, today and tomorrow, by the market's own calendar.
+
+        What an auction made is final, so a day that has its prices is not asked for again; a past
+        day is asked for once, whatever it has.
+        """
+        venue, known = self._venues[market_id], self._priced[market_id]
         zone = ZoneInfo(venue.profile.calendar.zone)
         today = datetime.fromtimestamp(self._clock.now(), zone).date()
-        for day in (today, today + timedelta(days=1)):
-            await asyncio.to_thread(self._store.keep_prices, await venue.prices(day))
+        is_final = venue.profile.clearing is Clearing.AUCTION
+        areas = len(venue.profile.areas)
+        for offset in (1, 0, *range(-1, -PAST_DAYS - 1, -1)):
+            day = today + timedelta(days=offset)
+            if day in known:
+                continue
+            prices = await venue.prices(day)
+            await asyncio.to_thread(self._store.keep_prices, prices)
+            whole = len(prices) >= areas * len(venue.profile.calendar.periods_of(day))
+            if offset < 0 or (is_final and whole):
+                known.add(day)
 
     async def _advance(self, events: Sequence[tuple[UUID, BidEvent]]) -> Mapping[UUID, BidStatus]:
         return await asyncio.to_thread(self._store.advance, events)

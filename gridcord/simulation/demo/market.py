@@ -21,6 +21,7 @@ GATE_PERIOD = 2  # the auction is held at its start, and sells it and what follo
 MEMBER = "0841"
 CONTRACT_CODE = "GCD01"
 LOT_WH = 50_000  # 0.1 MW over a half hour: no smaller volume can be told to this exchange
+PAST_DAYS = 21  # of prices that the exchange tells
 DR_PROGRAM = "flexibility"
 DR_KILOWATTS = -6.0
 DR_CLIENT = "ven-gridcord"
@@ -124,12 +125,12 @@ def openadr(plan: DemoPlan, folder: Path, vtn: Vtn, secret: str) -> dict[str, An
 
 
 def _write_prices(plan: DemoPlan, path: Path) -> Path:
-    """Three days of prices in the format in which the exchange publishes them."""
+    """Prices of three weeks and the day after, in the format in which the exchange tells them."""
     first = _local(plan.start_s).date()
     series = SyntheticPrices(seed=plan.seed)
     columns = ",".join(f"エリアプライス{area}(円/kWh)" for area in _AREA_HEADERS)
     lines = [f"受渡日,時刻コード,{columns}"]
-    for day in (first + timedelta(days=n) for n in range(-1, 2)):
+    for day in (first + timedelta(days=n) for n in range(-PAST_DAYS, 2)):
         for number in range(1, 49):
             prices = [
                 series.price_jpy_per_mwh(area_cd=code, day=day, number=number) / 1000

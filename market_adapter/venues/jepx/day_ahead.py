@@ -97,6 +97,7 @@ class JepxDayAhead:
             )
             for row in await self._market(day)
             for area_cd, price in row.area_prices_jpy_per_mwh.items()
+            if _AREA_OF[area_cd] in self.profile.areas
         ]
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ from market_adapter.domain.lifecycle import BidState, BidStatus
 from market_adapter.domain.profile import MarketProfile
 from market_adapter.ports import Refused, Taken, VenueUnavailable
 from market_adapter.storage.store import MarketStore
-from market_adapter.usecases.desk import Desk, Result
+from market_adapter.usecases.desk import PAST_DAYS, Desk, Result
 from tests.contract.trading_floors import (
     AREA,
     DAY,
@@ -193,6 +193,7 @@ class SlowVenue:
         self.at_once = self.most_at_once = 0
         self.is_away = False
         self.seen: list[UUID] = []
+        self.priced: list[date] = []
 
     async def submit(self, bids: Sequence[Bid]) -> Mapping[UUID, Taken | Refused]:
         if self.is_away:
@@ -214,11 +215,26 @@ class SlowVenue:
         return {}
 
     async def prices(self, day: date) -> Sequence[AreaPrice]:
-        del day
+        self.priced.append(day)
         return ()
 
     async def close(self) -> None:
         return None
+
+
+def test_past_days_are_asked_for_once_and_unpriced_ones_again(tmp_path: Path) -> None:
+    async def story(floor: Floor, _: Desk, store: MarketStore) -> None:
+        venue = SlowVenue(floor.profile)
+        desk = Desk(store=store, venues={floor.profile.market_id: venue}, clock=floor.clock)
+        await desk.round(floor.profile.market_id)
+        assert len(venue.priced) == len(set(venue.priced)) == PAST_DAYS + 2
+        tomorrow, today = venue.priced[:2]
+        assert [(tomorrow - today).days, (today - venue.priced[-1]).days] == [1, PAST_DAYS]
+        venue.priced.clear()
+        await desk.round(floor.profile.market_id)
+        assert venue.priced == [tomorrow, today]
+
+    play(FLOORS["jepx.dayahead"](tmp_path), story)
 
 
 def test_rounds_of_one_market_never_overlap(tmp_path: Path) -> None:
