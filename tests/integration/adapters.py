@@ -65,18 +65,19 @@ class Adapter:
 
 
 @contextmanager
-def running_adapter(kind: Kind, folder: Path, tables: Tables) -> Iterator[Adapter]:
+def running_adapter(
+    kind: Kind, folder: Path, tables: Tables, *, pki: PkiFolder | None = None
+) -> Iterator[Adapter]:
     """An adapter.
 
     Args:
         kind: MARKET or UTILITY.
         folder: Of its files.
         tables: Of its settings, beside those of TLS, the store and the log.
+        pki: The authority, which has issued a manager; None for one of its own.
     """
-    pki = PkiFolder(folder / "pki")
-    pki.create(domain=DOMAIN, now_s=time.time() - 60)
+    pki = pki or new_authority(folder / "pki")
     files = pki.issue(_principal(kind), now_s=time.time() - 60)
-    pki.issue(_principal(Kind.MANAGER), now_s=time.time() - 60)
     program = Program(
         _MODULES[kind],
         folder / "adapter",
@@ -92,6 +93,14 @@ def running_adapter(kind: Kind, folder: Path, tables: Tables) -> Iterator[Adapte
         yield Adapter(kind, program, pki)
     finally:
         program.stop()
+
+
+def new_authority(folder: Path) -> PkiFolder:
+    """An authority that has issued a manager."""
+    pki = PkiFolder(folder)
+    pki.create(domain=DOMAIN, now_s=time.time() - 60)
+    pki.issue(_principal(Kind.MANAGER), now_s=time.time() - 60)
+    return pki
 
 
 def _principal(kind: Kind) -> Principal:
