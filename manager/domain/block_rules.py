@@ -19,6 +19,9 @@ from manager.domain.site_block import BlockCause, BlockState, SiteBlock
 
 DIFFERING_PERIODS = 3  # of the house's values before the meter's identity is doubted
 DAY_S = 86_400
+REVIEW_AGAIN_S = 7 * DAY_S  # an operator who did not look is reminded so often
+REJECTION_NATS = 6.9  # what one failed proof says: right meters fail one in a thousand
+CONVICTED_NATS = 13.0  # what blocks, as for the readings
 
 
 class SiteAlreadyBlocked(Exception):
@@ -236,23 +239,29 @@ def lifted(
 
 
 def appealed(block: SiteBlock) -> SiteBlock:
-    """A block whose site asked for an active proof; it stays in force until that is decided."""
-    return replace(block, state=BlockState.APPEALED) if block.in_force else block
+    """A block whose site asked for an active proof; it stays in force until that is decided.
+
+    Only what rests on the meter can be appealed: no proof undoes what a person decided.
+    """
+    if not block.in_force or block.cause not in _PROVABLE:
+        return block
+    return replace(block, state=BlockState.APPEALED)
 
 
-def after_proof(block: SiteBlock, *, accepted: bool, proof: str, now_s: int) -> SiteBlock:
+def after_proof(block: SiteBlock, *, accepted: bool | None, proof: str, now_s: int) -> SiteBlock:
     """What an active proof makes of a block: accepted lifts what rests on the meter.
 
     Args:
         block: In force.
-        accepted: The meter showed the pattern.
+        accepted: The meter showed the pattern; None when nobody can tell.
         proof: Reference of the proof.
         now_s: The manager's clock.
     """
     if not block.in_force or block.cause not in _PROVABLE:
         return block
     if not accepted:
-        return replace(block, state=BlockState.ACTIVE, evidence=(*block.evidence, proof))
+        evidence = block.evidence if accepted is None else (*block.evidence, proof)
+        return replace(block, state=BlockState.ACTIVE, evidence=evidence)
     return replace(
         block,
         state=BlockState.LIFTED,
@@ -263,6 +272,26 @@ def after_proof(block: SiteBlock, *, accepted: bool, proof: str, now_s: int) -> 
 
 
 _PROVABLE = {BlockCause.METER_MISMATCH, BlockCause.PROOF_FAILED}
+
+
+def rejections_convict(*, rejections: int, evidence_nats: float) -> bool:
+    """Whether failed proofs block a site: two do, or one at a site that evidence suspects.
+
+    One proof in about a thousand rejects the right meter (measured: docs/trust.md), so one alone
+    says as much as a suspicion, and no more.
+
+    Args:
+        rejections: Since the site proved itself, or was let in again.
+        evidence_nats: What its readings say against it.
+    """
+    return evidence_nats + REJECTION_NATS * rejections >= CONVICTED_NATS
+
+
+def review_due(block: SiteBlock, *, now_s: int) -> SiteBlock:
+    """The block, its next review in a while when one is due now; it stays in force."""
+    if block.in_force and block.review_s is not None and now_s >= block.review_s:
+        return replace(block, review_s=now_s + REVIEW_AGAIN_S)
+    return block
 
 
 def expired(block: SiteBlock, *, now_s: int) -> SiteBlock:

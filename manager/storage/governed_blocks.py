@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from gridcord.metering.reading import Permission
 from gridcord.units import SiteId
-from manager.domain.block_rules import block_by_operator, expired, lifted
+from manager.domain.block_rules import block_by_operator, expired, lifted, review_due
 from manager.domain.site_block import BlockCause, SiteBlock
 from manager.storage import audit
 from manager.storage.block_notes import note_block, tell_site
@@ -88,7 +88,7 @@ class SqlBlocks:
         return await self._database.write(work)
 
     async def expire(self, *, now_s: int) -> int:
-        """Let blocks run out whose time has come; returns how many."""
+        """Let blocks run out whose time has come; returns how many. Remind of due reviews."""
 
         def work(connection: Connection) -> int:
             ended = [
@@ -98,6 +98,9 @@ class SqlBlocks:
             ]
             for block in ended:
                 end_block(connection, block, actor="manager", now_s=now_s)
+            for block in blocks_in_force(connection):
+                if (reminded := review_due(block, now_s=now_s)) is not block:
+                    _remind(connection, reminded, now_s=now_s)
             return len(ended)
 
         return await self._database.write(work)
@@ -138,13 +141,35 @@ def end_block(connection: Connection, block: SiteBlock, *, actor: str, now_s: in
         block.site_id,
         reason="BLOCK_LIFTED",
         text=block.lift_reason or "the block has run out",
-        permission=Permission.BIDIRECTIONAL,
+        permission=_still_permitted(connection, block.site_id),
         now_s=now_s,
     )
     if block.cause is BlockCause.METER_MISMATCH:  # see site_settlements: the next look takes it in
         connection.execute(
             SITE.update().where(SITE.c.site_id == block.site_id).values(evidence_nats=0.0)
         )
+
+
+def _still_permitted(connection: Connection, site_id: str) -> Permission:
+    """What the site's other blocks leave."""
+    order = list(Permission)
+    left = [block.permission for block in blocks_in_force(connection, site_id)]
+    return min([*left, Permission.BIDIRECTIONAL], key=order.index)
+
+
+def _remind(connection: Connection, block: SiteBlock, *, now_s: int) -> None:
+    """Somebody has to look at a block again; until then it stays in force."""
+    update_block(connection, block)
+    audit.append(
+        connection,
+        actor="manager",
+        action="SITE_BLOCK_REVIEW_DUE",
+        subject=block.site_id,
+        now_s=now_s,
+        block=block.number,
+        cause=block.cause.value,
+        reason=block.reason,
+    )
 
 
 def _by_request(connection: Connection, request_id: str | None) -> SiteBlock | None:

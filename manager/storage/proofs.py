@@ -12,16 +12,18 @@ from gridcord.metering.proof_pattern import Plateau
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import ProofOutcome, ProofRecord
 from gridcord.units import SiteId
-from manager.domain.block_rules import after_proof, appealed
+from manager.domain.block_rules import after_proof, appealed, rejections_convict
 from manager.domain.site_block import BlockCause, SiteBlock
 from manager.storage import audit
 from manager.storage.block_notes import note_block
 from manager.storage.engine import Database
 from manager.storage.governed_blocks import end_block
-from manager.storage.rows import ProofRow
+from manager.storage.rows import ProofRow, SiteRow
 from manager.storage.site_blocks import blocks_in_force, insert_block, update_block
+from manager.storage.site_settlements import rejections_since_settled
 
 PROOF: sa.Table = ProofRow.__table__  # type: ignore[attr-defined]
+SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 
 
 class SqlProofs:
@@ -61,7 +63,8 @@ class SqlProofs:
                 )
             )
             for block in blocks_in_force(connection, site_id):
-                update_block(connection, appealed(block))
+                if (after := appealed(block)) is not block:
+                    update_block(connection, after)
             audit.append(
                 connection,
                 actor=actor,
@@ -75,10 +78,12 @@ class SqlProofs:
 
         await self._database.write(work)
 
-    async def recent(self, site_id: SiteId, *, since_s: int) -> bool:
-        """Whether a proof was asked for at a site since then."""
+    async def recent(self, site_id: SiteId, *, since_s: int, undecided_since_s: int) -> bool:
+        """Whether a proof was asked for at a site since then, or lately one that did not accept."""
+        accepted = PROOF.c.outcome == ProofOutcome.ACCEPTED.value
         query = sa.select(PROOF.c.proof_id).where(
-            PROOF.c.site_id == site_id, PROOF.c.create_s >= since_s
+            PROOF.c.site_id == site_id,
+            (accepted & (PROOF.c.create_s >= since_s)) | (PROOF.c.create_s >= undecided_since_s),
         )
         return await self._database.read(lambda c: c.execute(query.limit(1)).first()) is not None
 
@@ -115,44 +120,53 @@ def apply_proof(
         nats=round(proof.evidence_nats, 1),
         gain=round(proof.gain, 2),
     )
-    if proof.outcome in (ProofOutcome.ACCEPTED, ProofOutcome.REJECTED):
-        accepted = proof.outcome is ProofOutcome.ACCEPTED
-        _settle_blocks(
-            connection,
-            row.site_id,
-            proof,
-            accepted=accepted,
-            permission=failed_permission,
-            now_s=now_s,
-        )
+    accepted = _DECIDED.get(proof.outcome)
+    _settle_blocks(connection, row.site_id, proof, accepted=accepted, now_s=now_s)
+    if accepted is False:
+        _convict(connection, row.site_id, proof, permission=failed_permission, now_s=now_s)
+
+
+_DECIDED = {ProofOutcome.ACCEPTED: True, ProofOutcome.REJECTED: False}
 
 
 def _settle_blocks(
+    connection: Connection, site_id: str, proof: ProofRecord, *, accepted: bool | None, now_s: int
+) -> None:
+    for block in blocks_in_force(connection, site_id):
+        after = after_proof(block, accepted=accepted, proof=_reference(proof), now_s=now_s)
+        if not after.in_force:
+            end_block(connection, after, actor="manager", now_s=now_s)
+        elif after is not block:
+            update_block(connection, after)
+
+
+def _convict(
     connection: Connection,
     site_id: str,
     proof: ProofRecord,
     *,
-    accepted: bool,
     permission: Permission,
     now_s: int,
 ) -> None:
-    reference = f"proof/{proof.proof_id}"
+    """Block a site whose proofs failed, unless it is blocked for what rests on the meter."""
     in_force = list(blocks_in_force(connection, site_id))
-    for block in in_force:
-        after = after_proof(block, accepted=accepted, proof=reference, now_s=now_s)
-        if not after.in_force:
-            end_block(connection, after, actor="manager", now_s=now_s)
-        else:
-            update_block(connection, after)
-    meter_blocked = any(block.cause is not BlockCause.OPERATOR for block in in_force)
-    if not accepted and not meter_blocked:
+    query = sa.select(SITE.c.evidence_nats).where(SITE.c.site_id == site_id)
+    convicted = rejections_convict(
+        rejections=rejections_since_settled(connection, site_id),
+        evidence_nats=connection.execute(query).scalar() or 0.0,
+    )
+    if convicted and all(block.cause is BlockCause.OPERATOR for block in in_force):
         block = SiteBlock(
             site_id=SiteId(site_id),
             permission=permission,
             cause=BlockCause.PROOF_FAILED,
-            reason=f"the meter did not show the pattern of {reference} ({proof.detail})",
-            evidence=(reference,),
+            reason=f"the meter did not show the pattern of {_reference(proof)} ({proof.detail})",
+            evidence=(_reference(proof),),
             create_s=now_s,
             created_by="manager",
         )
         note_block(connection, insert_block(connection, block), actor="manager", now_s=now_s)
+
+
+def _reference(proof: ProofRecord) -> str:
+    return f"proof/{proof.proof_id}"

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gridcord.metering.records import ProofOutcome
+from manager.domain.block_rules import REJECTION_NATS
 from manager.domain.site_block import BlockCause, BlockState
 from manager.domain.site_judgement import Settled
 from manager.storage.rows import ProofRow
@@ -16,6 +17,7 @@ PROOF: sa.Table = ProofRow.__table__  # type: ignore[attr-defined]
 CLEARED_NATS = 60.0  # takes away all evidence that led to a block; only what comes later counts
 
 _DECIDED = (ProofOutcome.ACCEPTED.value, ProofOutcome.REJECTED.value)
+_BY_PROOF = (BlockCause.METER_MISMATCH, BlockCause.PROOF_FAILED)
 _ENDED = (BlockState.LIFTED.value, BlockState.EXPIRED.value)
 
 
@@ -26,7 +28,7 @@ def settled_at(connection: Connection, site_id: str) -> list[Settled]:
         Settled(
             at_s=row.end_s,
             accepted=row.outcome == ProofOutcome.ACCEPTED.value,
-            nats=abs(row.evidence_nats),
+            nats=_nats(row.outcome, row.evidence_nats),
         )
         for row in connection.execute(proofs)
     ]
@@ -37,6 +39,29 @@ def settled_at(connection: Connection, site_id: str) -> list[Settled]:
         if cause is BlockCause.METER_MISMATCH
     ]
     return sorted(found, key=lambda each: each.at_s)
+
+
+def rejections_since_settled(connection: Connection, site_id: str) -> int:
+    """Failed proofs since the site proved itself, or was let in again after one."""
+    ended = [at_s for cause, at_s in _ended_s(connection, site_id) if cause in _BY_PROOF]
+    query = sa.select(sa.func.max(PROOF.c.end_s)).where(
+        PROOF.c.site_id == site_id, PROOF.c.outcome == ProofOutcome.ACCEPTED.value
+    )
+    proven_s = connection.execute(query).scalar()
+    since_s = max([*ended, proven_s or 0])
+    count = sa.select(sa.func.count()).where(
+        PROOF.c.site_id == site_id,
+        PROOF.c.outcome == ProofOutcome.REJECTED.value,
+        PROOF.c.end_s >= since_s,
+    )
+    return connection.execute(count).scalar() or 0
+
+
+def _nats(outcome: str, evidence_nats: float) -> float:
+    """A failed proof says what it was measured to say, whatever its own sum is."""
+    if outcome == ProofOutcome.REJECTED.value:
+        return min(abs(evidence_nats), REJECTION_NATS)
+    return abs(evidence_nats)
 
 
 def news_since(connection: Connection, site_id: str) -> dict[BlockCause, int]:

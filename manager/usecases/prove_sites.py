@@ -94,8 +94,8 @@ class Proofs(Protocol):
         """Keep a proof that was asked for; a block of the site counts as appealed."""
         ...
 
-    async def recent(self, site_id: SiteId, *, since_s: int) -> bool:
-        """Whether a proof was asked for at a site since then."""
+    async def recent(self, site_id: SiteId, *, since_s: int, undecided_since_s: int) -> bool:
+        """Whether a site proved itself since then, or was asked at all since the later instant."""
         ...
 
 
@@ -105,12 +105,14 @@ class ProofPolicy:
 
     Args:
         reading_s: Usual seconds from one reading of a site's meter to the next.
-        again_s: A suspected site is not asked again sooner, seconds.
+        again_s: A suspected site that proved itself is not asked again sooner, seconds.
+        repeat_s: Nor is one whose proof did not decide, or failed, seconds.
         lease_s: Of the setpoints of a pattern, seconds.
     """
 
     reading_s: float = 6.0
     again_s: int = 4 * 3600
+    repeat_s: int = 1800
     lease_s: float = 30.0
 
 
@@ -149,8 +151,12 @@ class Prover:
 
     async def suspected(self, checked: CheckedSite) -> None:
         """A site that is suspected proves itself, if it can and was not asked lately."""
-        since_s = int(self._now()) - self._policy.again_s
-        if await self._proofs.recent(checked.site_id, since_s=since_s):
+        now_s, policy = int(self._now()), self._policy
+        if await self._proofs.recent(
+            checked.site_id,
+            since_s=now_s - policy.again_s,
+            undecided_since_s=now_s - policy.repeat_s,
+        ):
             return
         try:
             await self.ask(checked.site_id, "the site is suspected", "manager")
