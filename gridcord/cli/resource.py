@@ -11,13 +11,12 @@ from typing import Annotated
 
 import typer
 
-from gridcord.chassis.channel import open_channel
-from gridcord.chassis.credentials import client_credentials, load_identity
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import run_program
 from gridcord.chassis.settings import SettingsError
 from gridcord.cli.resource_settings import ResourceSettings
+from gridcord.clients.connector import Connector
 from gridcord.clients.fence_file import FenceFile
 from gridcord.clients.resource_agent import OwnerLimits, ResourceAgent
 from gridcord.clients.sunspec_device import DeviceAddress, SunSpecDevice
@@ -63,9 +62,8 @@ def make_agent(settings: ResourceSettings) -> ResourceAgent:
         CredentialsError: Own certificate, key or roots cannot be used.
         OSError: A file cannot be used.
     """
-    identity = load_identity(settings.tls.files())
-    credentials = client_credentials(identity)
     resource, device, manager = settings.resource, settings.device, settings.manager
+    connect = Connector(manager.target, files=settings.tls.files(), expect=manager.server_name)
     try:
         fence = FenceFile(resource.fence_file)
     except ValueError as error:
@@ -79,7 +77,7 @@ def make_agent(settings: ResourceSettings) -> ResourceAgent:
             revert_s=device.revert_s,
         ),
         introduction=ResourceIntroduction(
-            resource_id=identity.principal.id,
+            resource_id=connect.identity.principal.id,
             kind=resource.kind,
             cable_id=resource.cable_id,
             site_id=resource.site_id,
@@ -88,9 +86,7 @@ def make_agent(settings: ResourceSettings) -> ResourceAgent:
             need=DepartureNeed(reserve_percent=resource.reserve_percent),
             last_fence=fence.fence,
         ),
-        connect=lambda: open_channel(
-            manager.target, credentials=credentials, expect=manager.server_name
-        ),
+        connect=connect,
         clock=settings.clock.clock(),
         limits=OwnerLimits(
             is_permitted=resource.permitted,
