@@ -6,7 +6,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
@@ -160,6 +160,24 @@ def test_the_standards_library_reads_and_sets_it(scale: int) -> None:
     play(story, BatteryPlate(discharge_w=4000, scale=scale))
 
 
+def test_a_container_of_batteries_tells_its_charge_too() -> None:
+    """A megawatt-hour fits into no register of 10 Wh a count."""
+
+    async def story(rig: Rig) -> None:
+        state = await rig.device.read()
+        assert state.soc_percent == 50.0
+        assert (state.charge_limit_w, state.discharge_limit_w) == (250_000, 250_000)
+
+        def capacity(client: Any) -> tuple[float, float]:
+            (model,) = client.models[713]
+            model.read()
+            return model.WHRtg.cvalue, model.WHAvail.cvalue
+
+        assert await rig.library(capacity) == (1_000_000, 500_000)
+
+    play(story, BatteryPlate(capacity_wh=1_000_000, charge_w=250_000, discharge_w=250_000, scale=1))
+
+
 @pytest.mark.parametrize("scale", [0, 1])
 def test_our_client_reads_and_sets_it(scale: int) -> None:
     async def story(rig: Rig) -> None:
@@ -184,7 +202,10 @@ def test_our_client_reads_and_sets_it(scale: int) -> None:
     play(story, BatteryPlate(scale=scale))
 
 
-def test_silence_ends_at_nothing_and_each_word_counts_anew() -> None:
+@pytest.mark.parametrize("timer_starts_with", ["enable", "time"])
+def test_silence_ends_at_nothing_and_each_word_counts_anew(
+    timer_starts_with: Literal["enable", "time"],
+) -> None:
     async def story(rig: Rig) -> None:
         for _ in range(3):
             await rig.device.set_power(1000)
@@ -195,7 +216,7 @@ def test_silence_ends_at_nothing_and_each_word_counts_anew() -> None:
         await rig.device.set_power(-500)
         assert rig.battery.power_w == -500
 
-    play(story)
+    play(story, BatteryPlate(timer_starts_with=timer_starts_with))
 
 
 def test_a_full_and_an_empty_battery_stop() -> None:

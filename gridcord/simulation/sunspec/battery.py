@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gridcord.chassis.clock import Clock
 from gridcord.simulation.sunspec.modbus_tcp import ILLEGAL_ADDRESS, ILLEGAL_VALUE, ModbusRefused
@@ -35,6 +36,8 @@ class BatteryPlate:
         has_storage: Whether it tells its state of charge (model 713).
         scale: Powers of ten of its registers of power, such as 1 for steps of 10 W.
         serial: As engraved, at most 32 characters.
+        timer_starts_with: Which write begins the reversion timer anew, the enabling or the time:
+            the standard leaves it open.
     """
 
     capacity_wh: int = 10_000
@@ -44,6 +47,15 @@ class BatteryPlate:
     has_storage: bool = True
     scale: int = 0
     serial: str = "GC-0001"
+    timer_starts_with: Literal["enable", "time"] = "enable"
+
+    @property
+    def energy_scale(self) -> int:
+        """Power of ten of its registers of energy: what lets the capacity fit into one, >= 1."""
+        scale = 1
+        while self.capacity_wh >= _NONE16 * 10**scale:
+            scale += 1
+        return scale
 
 
 @dataclass(slots=True)
@@ -111,7 +123,8 @@ class SunSpecBattery:
         changed = _Written(self._controls, scale=self.plate.scale).with_values(values)
         self._controls = changed
         self.writes += 1
-        if values.get(22) == _ON:  # each time it is enabled the timer starts anew
+        starts_timer = {"enable": values.get(22) == _ON, "time": 31 in values}
+        if starts_timer[self.plate.timer_starts_with]:
             revert_s = changed.revert_s
             self._revert_at_s = self._clock.monotonic() + revert_s if revert_s else None
 
@@ -201,9 +214,10 @@ class SunSpecBattery:
 
     def _storage(self) -> list[int]:
         soc = 100 * self._stored_wh / self.plate.capacity_wh
-        energies = [round(self.plate.capacity_wh / 10), round(self._stored_wh / 10)]  # 10 Wh
+        scale = self.plate.energy_scale
+        energies = [round(wh / 10**scale) for wh in (self.plate.capacity_wh, self._stored_wh)]
         percents = [round(soc * 10), 1000]  # 0.1 %
-        return [713, _STORAGE_LENGTH, *energies, *percents, 0, 1, -1 & 0xFFFF]
+        return [713, _STORAGE_LENGTH, *energies, *percents, 0, scale, -1 & 0xFFFF]
 
     def _scaled(self, value_w: int) -> int:
         return int(value_w / 10**self.plate.scale)
