@@ -82,8 +82,10 @@ class SunSpecDevice:
         async with self._lock:
             try:
                 client = await self._open()
-                registers = sunspec.setpoint_registers(power_w, controls=self._controls)
-                await self._write(client, sunspec.SET_ENABLED, registers)
+                reversion = sunspec.reversion_registers(self._revert_s, controls=self._controls)
+                await self._write(client, sunspec.REVERT_ENABLED, reversion)
+                setpoint = sunspec.setpoint_registers(power_w, controls=self._controls)
+                await self._write(client, sunspec.SET_ENABLED, setpoint)
             except (ModbusException, SunSpecError, OSError, TimeoutError) as error:
                 raise self._lost(error) from error
             except asyncio.CancelledError:  # an answer that is still on its way is nobody's
@@ -121,10 +123,8 @@ class SunSpecDevice:
             raise SunSpecError(message)
         self._models = await self._found(client)
         self._controls = await self._model(client, CONTROLS)
-        for point, registers in sunspec.reversion_registers(
-            self._revert_s, controls=self._controls
-        ):
-            await self._write(client, point, registers)
+        nothing = sunspec.encode(sunspec.REVERT_POWER, 0, self._controls)
+        await self._write(client, sunspec.REVERT_POWER, nothing)
         return client
 
     async def _found(self, client: AsyncModbusTcpClient) -> dict[int, int]:

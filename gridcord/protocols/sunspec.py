@@ -128,7 +128,7 @@ def read_state(models: Mapping[int, Sequence[int]]) -> DeviceState:
 
 
 def setpoint_registers(power_w: int, *, controls: Sequence[int]) -> list[int]:
-    """Registers from SET_ENABLED on that set a power and start the reversion timer anew.
+    """Registers from SET_ENABLED on that set a power.
 
     One write of neighbours, so that no other value is in force in between.
 
@@ -139,20 +139,13 @@ def setpoint_registers(power_w: int, *, controls: Sequence[int]) -> list[int]:
     return [ENABLED, WATTS, *encode(SET_POWER, -power_w, controls)]
 
 
-def reversion_registers(seconds: int, *, controls: Sequence[int]) -> list[tuple[Point, list[int]]]:
-    """Writes that make the device go to 0 W by itself when it hears nothing for a time.
+def reversion_registers(seconds: int, *, controls: Sequence[int]) -> list[int]:
+    """Registers from REVERT_ENABLED on: after so many seconds of silence REVERT_POWER is in force.
 
-    Args:
-        seconds: Of silence, > 0.
-        controls: Registers of model 704.
-
-    Returns:
-        Points with the registers to write at each, in order.
+    The standard leaves open whether the timer begins anew with this write or with that of
+    SET_ENABLED, and devices differ (sunspec/models issue 215); make both each time.
     """
-    return [
-        (REVERT_POWER, encode(REVERT_POWER, 0, controls)),
-        (REVERT_ENABLED, [ENABLED, *encode(REVERT_TIME, seconds, controls)]),
-    ]
+    return [ENABLED, *encode(REVERT_TIME, seconds, controls)]
 
 
 def value_of(point: Point, model: Sequence[int]) -> Decimal | None:

@@ -116,10 +116,7 @@ def test_a_setpoint_is_one_write_and_silence_ends_at_nothing() -> None:
     controls = model(sunspec.CONTROLS, {55: 1})
     assert sunspec.setpoint_registers(1239, controls=controls) == [1, 1, 0xFFFF, 0xFF85]
     assert sunspec.setpoint_registers(-1239, controls=controls) == [1, 1, 0, 123]
-    assert sunspec.reversion_registers(70_000, controls=controls) == [
-        (sunspec.REVERT_POWER, [0, 0]),
-        (sunspec.REVERT_ENABLED, [1, 1, 4464]),
-    ]
+    assert sunspec.reversion_registers(70_000, controls=controls) == [1, 1, 4464]
 
 
 @given(
