@@ -62,6 +62,7 @@ from manager.storage.engine import Database
 from manager.storage.figures import SqlFigures
 from manager.storage.fleet_views import FleetViews
 from manager.storage.governed_blocks import SqlBlocks
+from manager.storage.market_facts import CONTRACTS, PRICES, SqlMarketFacts
 from manager.storage.notices import SqlNotices
 from manager.storage.projection import SqlProjection
 from manager.storage.proofs import SqlProofs
@@ -77,6 +78,7 @@ from manager.usecases.check_sites import SiteChecker
 from manager.usecases.commit_entries import Committer
 from manager.usecases.dispatch import Dispatcher
 from manager.usecases.follow_demand import follow_demand
+from manager.usecases.follow_market import follow_market
 from manager.usecases.follow_utility import Forwarder, follow_loadings, follow_readings
 from manager.usecases.govern_blocks import BlockGovernor
 from manager.usecases.permit import LeasePolicy, Permits
@@ -184,7 +186,9 @@ class Manager:
             projected=lambda: _call_all(self._projected),
             calm=lambda: committer.calm(at_most_s=_LONGEST_BURST_S),
         )
-        settlement = SqlSettlement(self._database, self._terms)
+        settlement = SqlSettlement(
+            self._database, self._terms, area_of_cables=self._settings.dispatch.default_area
+        )
         settler = Settler(settlement=settlement, now=self._clock.now, sleep=asyncio.sleep)
         committer = Committer(
             journals=journals,
@@ -312,9 +316,18 @@ class Manager:
             market = GrpcMarket(self._channel(settings.market))
             demand = partial(follow_demand, market, self.demands)
             self._lifecycle.add("market_demand", demand, on_failure=_RESTART)
+            self._settle_market(market)
             self._bid(market)
         self._services.append(resource_session_service(servicer))
         return servicer
+
+    def _settle_market(self, market: GrpcMarket) -> None:
+        """Keep what the ledger settles contracts by."""
+        facts = SqlMarketFacts(self._database)
+        streams = {CONTRACTS: market.watch_contracts, PRICES: market.watch_prices}
+        for stream, watch in streams.items():
+            follow = partial(follow_market, watch, facts, stream)
+            self._lifecycle.add(stream.replace(".", "_"), follow, on_failure=_RESTART)
 
     def _bid(self, market: GrpcMarket) -> None:
         """Bid by itself, where settings name a market."""

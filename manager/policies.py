@@ -76,7 +76,11 @@ def settlement_terms(settings: ManagerSettings) -> Terms:
         ValueError: A price is none, or the file of terms cannot be used.
     """
     chosen = settings.settlement
-    rule = SettlementRule(pay_unread=chosen.pay_unread, pay_undecided=chosen.pay_undecided)
+    rule = SettlementRule(
+        pay_unread=chosen.pay_unread,
+        pay_undecided=chosen.pay_undecided,
+        imbalance_percent=chosen.imbalance_percent,
+    )
     tariffs = tariff_book(settings.tariff)
     if chosen.terms is None:
         return Terms(rule=rule, tariffs=tariffs)

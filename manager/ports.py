@@ -19,6 +19,7 @@ from gridcord.wire.resource import ResourceIntroduction
 from manager.domain.bid import Bid, MarketTerms
 from manager.domain.cable_session import CableIntroduction
 from manager.domain.demand import Demand, DemandReport, Progress
+from manager.domain.market_news import MarketNews
 from manager.domain.logged_entry import LoggedEntry, ReadEntry
 from manager.domain.site import RegisteredSite
 from manager.domain.site_block import SiteBlock
@@ -237,6 +238,18 @@ class Market(Protocol):
 
     def watch_demand(self, cursor: str) -> AsyncIterator[tuple[Demand | None, str]]:
         """Demand as it changes, with the cursor behind each; None is a sign of life."""
+        ...
+
+
+class MarketFacts(Protocol):
+    """What the market told that money follows from."""
+
+    async def cursor(self, stream: str) -> str:
+        """How far a stream of the market was followed."""
+        ...
+
+    async def take(self, news: MarketNews, stream: str, cursor: str) -> None:
+        """Keep what was told and the cursor behind it; told again it changes nothing."""
         ...
 
 

@@ -78,6 +78,7 @@ class SettlementSettings(Section):
 
     pay_unread: bool = False
     pay_undecided: bool = True
+    imbalance_percent: int = Field(default=0, ge=0, le=100)
     terms: FilePath | None = None
 
 
@@ -99,6 +100,7 @@ class DispatchSettings(Section):
     ready_early_s: float = Field(default=600.0, ge=0)
     efficiency_percent: float = Field(default=92.0, ge=50, le=100)
     refused_hold_s: float = Field(default=60.0, gt=0)
+
 
 class BiddingSettings(Section):
     """`[bidding]`: whether and how the manager bids by itself."""

@@ -13,7 +13,7 @@ from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
 from gridcord.settlement.account import Account
 from gridcord.settlement.imbalance import MarketResult
 from gridcord.settlement.transfer import Transfer
-from gridcord.units import CableId, Money, Period
+from gridcord.units import CableId, Money, Period, Price
 
 _METERS = (ReadingSource.UTILITY, ReadingSource.SMART_METER)
 _QUALITY = {ReadingQuality.COMPLETE: 2, ReadingQuality.PARTIAL: 1, ReadingQuality.ESTIMATED: 0}
@@ -214,11 +214,14 @@ def _verdict_rank(verdict: SiteVerdict) -> tuple[int, int]:
 
 
 def _market_rank(result: MarketResult) -> tuple[object, ...]:
-    price = result.imbalance_price
     return (
         result.revision,
-        result.contracts,
+        tuple((c.contract_id, c.energy_wh, _price_rank(c.price)) for c in result.contracts),
         result.delivered_wh,
-        () if price is None else (price.currency, price.micros_per_kwh),
+        _price_rank(result.imbalance_price),
         result.deviations_wh,
     )
+
+
+def _price_rank(price: Price | None) -> tuple[str, int]:
+    return ("", 0) if price is None else (price.currency, price.micros_per_kwh)

@@ -9,7 +9,7 @@ from gridcord.settlement.rounding import half_even
 from gridcord.units import Energy, Money, Period, Price
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """What a market took of a bid.
 

@@ -10,14 +10,17 @@ import grpc
 from gridcord.api.market.v1 import market_service_pb2 as pb
 from gridcord.api.market.v1.market_service_pb2_grpc import MarketServiceStub
 from gridcord.chassis.failures import failure_of
+from gridcord.settlement.imbalance import Contract
 from gridcord.wire.values import (
     period_from_proto,
     period_to_proto,
+    price_from_proto,
     price_to_proto,
     time_from_proto,
 )
 from manager.domain.bid import Bid, MarketTerms
 from manager.domain.demand import Demand
+from manager.domain.market_news import AreaContract, ImbalancePrice, MarketNews
 from manager.ports import PeerUnavailable
 
 
@@ -57,6 +60,21 @@ class GrpcMarket:
                 has = response.HasField("demand")
                 yield (_demand(response.demand) if has else None), response.cursor
 
+    async def watch_contracts(self, cursor: str) -> AsyncIterator[tuple[MarketNews | None, str]]:
+        """Contracts as they come, with the cursor behind each; None is a sign of life."""
+        with _named():
+            request = pb.WatchContractsRequest(cursor=cursor)
+            async for response in self._stub.WatchContracts(request):
+                has = response.HasField("contract")
+                yield (_contract(response.contract) if has else None), response.cursor
+
+    async def watch_prices(self, cursor: str) -> AsyncIterator[tuple[MarketNews | None, str]]:
+        """Imbalance prices as they come, as `watch_contracts`; others are passed over."""
+        with _named():
+            async for response in self._stub.WatchPrices(pb.WatchPricesRequest(cursor=cursor)):
+                is_one = response.price.kind == pb.PRICE_KIND_IMBALANCE
+                yield (_imbalance_price(response.price) if is_one else None), response.cursor
+
 
 @contextmanager
 def _named() -> Iterator[None]:
@@ -90,6 +108,27 @@ def _terms(message: pb.Market) -> MarketTerms:
         gate_s=time_from_proto(message.next_gate_time, field="next_gate_time"),
         gate_first=first,
         gate_count=message.next_gate_period_count,
+    )
+
+
+def _contract(message: pb.Contract) -> AreaContract:
+    sign = -1 if message.side == pb.SIDE_BUY else 1
+    return AreaContract(
+        area_id=message.area_id,
+        period=period_from_proto(message.period),
+        contract=Contract(
+            contract_id=message.contract_id,
+            energy_wh=sign * message.energy_wh,
+            price=price_from_proto(message.price, field="contract.price"),
+        ),
+    )
+
+
+def _imbalance_price(message: pb.AreaPrice) -> ImbalancePrice:
+    return ImbalancePrice(
+        area_id=message.area_id,
+        period=period_from_proto(message.period),
+        price=price_from_proto(message.price, field="price"),
     )
 
 

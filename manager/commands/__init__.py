@@ -1,1 +1,1 @@
-"""Commands of `gridcord` that read a manager's database, and change nothing in it."""
+"""Commands of `gridcord` that read a manager's database; `ledger close` alone adds to it."""

@@ -1,24 +1,31 @@
-"""`gridcord ledger`: whether the ledger is right, and whether the utility agrees."""
+"""`gridcord ledger`: whether it is right, whether the utility agrees, and closing a month."""
 
 from __future__ import annotations
 
+import getpass
 import json
+import time
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
+from sqlalchemy.engine import Connection
 
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.cli.ending import CommandError
 from gridcord.cli.tables import AsJson, console
+from gridcord.settlement.facts import Payout
 from gridcord.settlement.statement import Month
 from gridcord.units import Money
-from manager.commands.stored import DatabaseOption, snapshot, terms_of
+from manager.commands.stored import DatabaseOption, changed, currency_of, snapshot, terms_of
 from manager.storage.ledger_check import check_ledger, reconcile
+from manager.storage.payouts import NotOver, close_month
 
-app = typer.Typer(help="Check the ledger; compare with the utility.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check the ledger; compare with the utility; close a month.", no_args_is_help=True
+)
 
 MonthOption = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="Which month.")]
 Zone = Annotated[str | None, typer.Option("--zone", help="Its local time; the tariff's if not.")]
@@ -26,7 +33,7 @@ Zone = Annotated[str | None, typer.Option("--zone", help="Its local time; the ta
 
 @app.callback()
 def main() -> None:
-    """Check the ledger; compare with the utility."""
+    """Check the ledger; compare with the utility; close a month."""
 
 
 @app.command()
@@ -83,6 +90,46 @@ def reconcile_command(
         console().print(table if sites else "[dim]no records[/]")
     if any(each.differing for each in sites):
         raise typer.Exit(ExitCode.NEGATIVE)
+
+
+@app.command("close")
+def close_command(
+    database: DatabaseOption,
+    month: MonthOption,
+    zone: Zone = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", help="ISO 4217; the tariff's if not said.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Post what every driver and host is paid for a month, rounded once; the manager may run.
+
+    Whoever was paid for the month is not paid again. What comes in later is carried over.
+    """
+
+    def work(connection: Connection) -> list[Payout]:
+        terms = terms_of(connection)
+        chosen = month_of(month, zone or terms.tariffs.versions[0].schedule.zone)
+        return close_month(
+            connection,
+            terms,
+            chosen,
+            currency=currency or currency_of(terms),
+            actor=f"local/{getpass.getuser()}",
+            now_s=int(time.time()),
+        )
+
+    try:
+        payouts = changed(database, work)
+    except NotOver as error:
+        raise CommandError(str(error), exit_code=ExitCode.NEGATIVE) from error
+    if as_json:
+        paid = [{"account": str(p.account), "amount": str(p.amount)} for p in payouts]
+        typer.echo(json.dumps({"month": month, "payouts": paid}, indent=2))
+        return
+    for payout in payouts:
+        typer.echo(f"{payout.account}  {payout.amount}")
+    typer.echo(f"{month}: {len(payouts)} payouts posted")
 
 
 def month_of(name: str, zone: str) -> Month:

@@ -21,7 +21,7 @@ from gridcord.settlement.statement_table import statement_csv, statement_json
 from gridcord.settlement.terms import Terms
 from manager.commands.ledger import MonthOption, Zone, month_of
 from manager.commands.stored import DatabaseOption, currency_of, snapshot, terms_of
-from manager.storage.ledger import FACT, LEDGER, POSTING, facts_of
+from manager.storage.ledger import FACT, LEDGER, MARKET, POSTING, facts_of
 from manager.storage.rows import TransferRow
 
 app = typer.Typer(help="Monthly statements of drivers and hosts.", no_args_is_help=True)
@@ -137,7 +137,7 @@ def _made(
         connection,
         FACT.c.period_start >= start_s,
         FACT.c.period_start < end_s,
-        FACT.c.site_id.in_(sites) | FACT.c.cable_id.in_(cables),
+        FACT.c.site_id.in_(sites) | FACT.c.cable_id.in_(cables) | (FACT.c.kind == MARKET),
     )
     return make(
         **who,

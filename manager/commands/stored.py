@@ -1,11 +1,11 @@
-"""Opens a manager's database for a command: one snapshot, read-only."""
+"""Opens a manager's database for a command: one snapshot, or one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import sqlalchemy as sa
 import typer
@@ -15,7 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from gridcord.chassis.settings import SettingsError, load_settings
 from gridcord.cli.ending import CommandError
 from gridcord.settlement.terms import Terms
+from manager.ports import StoreFull, StoreUnavailable
 from manager.settings import ManagerSettings
+from manager.storage.engine import Database
 from manager.storage.snapshot import open_snapshot
 from manager.storage.terms import stored_terms
 
@@ -27,6 +29,8 @@ DatabaseOption = Annotated[
         help="SQLite file, postgresql+psycopg:// address, or the manager's settings (.toml).",
     ),
 ]
+
+Value = TypeVar("Value")
 
 
 @contextmanager
@@ -44,10 +48,38 @@ def snapshot(database: str) -> Iterator[Connection]:
         with open_snapshot(url) as connection:
             yield connection
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).splitlines()[0]
-        shown = url.render_as_string(hide_password=True) if url.host else url.database
-        message = f"{shown} cannot be read as a manager's database: {reason}"
+        message = f"{_shown(url)} cannot be read as a manager's database: {_reason(error)}"
         raise CommandError(message) from error
+
+
+def changed(database: str, work: Callable[[Connection], Value]) -> Value:
+    """Change a database in one transaction, also while a manager runs on it.
+
+    Args:
+        database: What `--database` takes.
+        work: What is done.
+
+    Raises:
+        CommandError: There is no such database, it is none of a manager, or it cannot be written.
+    """
+    url = _url(database)
+    opened = Database(url.render_as_string(hide_password=False))
+    try:
+        return opened.write_now(work)
+    except (SQLAlchemyError, StoreFull, StoreUnavailable) as error:
+        message = f"{_shown(url)} cannot be changed: {_reason(error)}"
+        raise CommandError(message) from error
+    finally:
+        opened.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).splitlines()[0]
+
+
+def _shown(url: sa.URL) -> str:
+    """Without a password."""
+    return url.render_as_string(hide_password=True) if url.host else str(url.database)
 
 
 def terms_of(connection: Connection) -> Terms:

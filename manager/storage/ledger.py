@@ -16,14 +16,18 @@ from gridcord.metering.reading import SiteReading
 from gridcord.settlement.account import Account, Posting, Purpose
 from gridcord.settlement.facts import (
     AccountSubject,
+    AreaSubject,
     CableSubject,
     Fact,
     Gathering,
+    Payout,
     SiteSubject,
     Subject,
     subjects,
 )
+from gridcord.settlement.imbalance import MarketResult
 from gridcord.settlement.ledger import Entry, KnownFact, SubjectState, learn
+from gridcord.settlement.statement import Month
 from gridcord.settlement.terms import Terms
 from gridcord.settlement.transfer import Transfer
 from gridcord.units import Money
@@ -34,8 +38,18 @@ FACT: sa.Table = LedgerFactRow.__table__  # type: ignore[attr-defined]
 LEDGER: sa.Table = LedgerEntryRow.__table__  # type: ignore[attr-defined]
 POSTING: sa.Table = LedgerPostingRow.__table__  # type: ignore[attr-defined]
 
-TRANSFER, READING, VERDICT = "TRANSFER", "READING", "VERDICT"
-_CONTENT: dict[str, type] = {TRANSFER: Transfer, READING: SiteReading, VERDICT: VerdictLine}
+TRANSFER, READING, VERDICT, MARKET, PAYOUT = "TRANSFER", "READING", "VERDICT", "MARKET", "PAYOUT"
+_CONTENT: dict[str, type] = {
+    TRANSFER: Transfer,
+    READING: SiteReading,
+    VERDICT: VerdictLine,
+    MARKET: MarketResult,
+    PAYOUT: Payout,
+}
+_LONGEST_ID = 128
+_DAY_S = 86_400
+
+Content = Transfer | SiteReading | VerdictLine | MarketResult | Payout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +61,7 @@ class NewFact:
         entry_number: Of the journal entry that told it; None when none did.
     """
 
-    content: Transfer | SiteReading | VerdictLine
+    content: Content
     entry_number: int | None = None
 
     @property
@@ -64,7 +78,7 @@ class StoredFact:
     part: int
     known_s: int
     entry_number: int | None
-    content: Transfer | SiteReading | VerdictLine
+    content: Content
 
     @property
     def known(self) -> KnownFact:
@@ -260,11 +274,22 @@ def _entry(connection: Connection, subject: Subject, row: Any) -> Entry:
 def _of_subjects(about: Collection[Subject]) -> Any:
     """Facts of these subjects are among those that this selects."""
     cables = {subject.cable_id for subject in about if isinstance(subject, CableSubject)}
-    sites = {subject.site_id for subject in about if isinstance(subject, SiteSubject)}
+    sites = {place_of(subject) for subject in about if not isinstance(subject, CableSubject)}
     starts = {_start_s(subject) for subject in about}
     return FACT.c.period_start.in_(starts) & (
         FACT.c.cable_id.in_(cables) | FACT.c.site_id.in_(sites)
     )
+
+
+def place_of(subject: SiteSubject | AreaSubject | AccountSubject) -> str:
+    """Under which `site_id` facts about a subject are found; others may be there too."""
+    match subject:
+        case SiteSubject():
+            return subject.site_id
+        case AreaSubject():
+            return f"area:{subject.area}"[:_LONGEST_ID]
+        case AccountSubject():
+            return f"payout:{subject.account}"[:_LONGEST_ID]
 
 
 def _entry_values(entry: Entry) -> tuple[Any, ...]:
@@ -290,12 +315,21 @@ def _fact_values(new: NewFact, known_s: int) -> tuple[Any, ...]:
         case VerdictLine():
             kind, cable_id, site_id = VERDICT, "", content.verdict.site_id
             period = content.verdict.period
+        case MarketResult() | Payout():
+            (about,) = subjects(content)
+            assert isinstance(about, AreaSubject | AccountSubject)
+            kind = MARKET if isinstance(content, MarketResult) else PAYOUT
+            text = plain.write(content)
+            return kind, known_s, None, "", place_of(about), _start_s(about), text
     text = plain.write(content)
     return kind, known_s, new.entry_number, cable_id, site_id, period.start_s, text
 
 
 def _start_s(subject: Subject) -> int:
-    assert not isinstance(subject, AccountSubject), "months are settled by no period"
+    """Where a subject stands in time, seconds since 1970 UTC; a month by a time within it."""
+    if isinstance(subject, AccountSubject):
+        first_s, _ = Month(name=subject.month, zone="UTC").bounds()
+        return first_s + _DAY_S  # the month has begun everywhere by then
     return subject.period.start_s
 
 

@@ -26,6 +26,7 @@ from gridcord.evidence.bundle_lines import (
     LedgerLine,
     ReadingLine,
     RuleLine,
+    RulingLine,
     SiteLine,
     VerdictLine,
 )
@@ -36,12 +37,15 @@ from gridcord.metering.matching import MatchPolicy, MeteredSite
 from gridcord.metering.reading import Permission, SiteReading, Verdict
 from gridcord.metering.records import TransferRecord
 from gridcord.settlement.account import Account
+from gridcord.settlement.facts import Gathering
 from gridcord.settlement.terms import Terms
+from gridcord.units import Period
 from gridcord.wire.journal import entry_from_bytes
 from manager.storage.bundle_scope import Wanted, bundle_scope
 from manager.storage.journals import ENTRY
 from manager.storage.ledger import FACT, LEDGER, StoredFact, facts_of, ledger_lines
 from manager.storage.rows import CableRow, SiteBlockRow, SiteRow, TransferRow
+from manager.storage.site_settlements import settled_at
 
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
 CABLE: sa.Table = CableRow.__table__  # type: ignore[attr-defined]
@@ -91,6 +95,7 @@ class LedgerBundle:
             "entries": self._entries,
             "readings": self._readings,
             "verdicts": self._verdicts,
+            "rulings": self._rulings,
             "blocks": self._blocks,
             "earnings": self._earnings,
             "fees": self._derivation.fees,
@@ -169,10 +174,20 @@ class LedgerBundle:
         """What the site's matcher knew before the bundle begins; empty for nothing."""
         if site_id not in self._bounds.seen_before:
             return ""
-        earlier = FACT.c.period_start < self._bounds.before_s
+        first = min(by_site(self._derivation.known).get(site_id, {}), default=None)
+        if first is None:
+            return ""
+        earlier = FACT.c.period_start < first.start_s
         facts = facts_of(self._connection, FACT.c.site_id == site_id, earlier)
         known = by_site(gathered(each.known for each in facts)).get(site_id, {})
-        history = SiteHistory(metered=metered, matcher="", periods=site_periods(known))
+        # The history must end where the bundle begins, also where nothing is known of the last.
+        known.setdefault(Period(first.start_s - first.length_s, first.length_s), Gathering())
+        history = SiteHistory(
+            metered=metered,
+            matcher="",
+            periods=site_periods(known),
+            rulings=tuple(self._rulings_of(site_id)),
+        )
         return matcher_after(history, self._policy)
 
     def _tariffs(self) -> Iterable[object]:
@@ -206,6 +221,17 @@ class LedgerBundle:
         for each in self._facts:
             if isinstance(each.content, VerdictLine):
                 yield replace(each.content, number=each.number, known_s=each.known_s)
+
+    def _rulings(self) -> Iterator[RulingLine]:
+        for site_id in sorted(self._sites):
+            yield from self._rulings_of(site_id)
+
+    def _rulings_of(self, site_id: str) -> Iterator[RulingLine]:
+        for each in settled_at(self._connection, site_id):
+            if each.at_s < self._to_s:
+                yield RulingLine(
+                    site_id=site_id, at_s=each.at_s, accepted=each.accepted, nats=each.nats
+                )
 
     def _blocks(self) -> Iterator[BlockLine]:
         mismatched = [

@@ -36,6 +36,8 @@ from manager.storage.engine import Database, take_numbers
 from manager.storage.followers import cursor_of, move_cursor
 from manager.storage.journals import ENTRY, QUARANTINE
 from manager.storage.ledger import LedgerWriter, NewFact, facts_of
+from manager.storage.market_facts import records_came, results_wait
+from manager.storage.market_settlement import settle_market
 from manager.storage.rows import TransferRow
 from manager.storage.site_readings import READING, reading_of
 from manager.storage.stated_matches import match_from_json
@@ -53,19 +55,30 @@ class SqlSettlement:
     Args:
         database: It.
         terms: What turns facts into money.
+        area_of_cables: Market area whose demand the cables' records count for.
     """
 
-    def __init__(self, database: Database, terms: Terms) -> None:
+    def __init__(self, database: Database, terms: Terms, *, area_of_cables: str = "") -> None:
         self._database = database
         self._terms = terms
+        self._area_of_cables = area_of_cables
 
     async def settle(self, *, now_s: int, limit: int) -> int:
         """Take up to `limit` new things of each kind into the ledger; returns how many facts."""
-        if not await self._database.read(waits):
-            return 0
-        return await self._database.write(
-            lambda c: settle(c, self._terms, now_s=now_s, limit=limit)
-        )
+
+        def look(connection: Connection) -> bool:
+            return waits(connection) or results_wait(connection, now_s=now_s)
+
+        def work(connection: Connection) -> int:
+            return settle(connection, self._terms, now_s=now_s, limit=limit) + settle_market(
+                connection,
+                self._terms,
+                area_of_cables=self._area_of_cables,
+                now_s=now_s,
+                limit=limit,
+            )
+
+        return await self._database.write(work) if await self._database.read(look) else 0
 
 
 def settle(connection: Connection, terms: Terms, *, now_s: int, limit: int) -> int:
@@ -79,6 +92,8 @@ def settle(connection: Connection, terms: Terms, *, now_s: int, limit: int) -> i
     for take in (_entries, _readings, _verdicts):
         facts, looked_at = take(connection, limit)
         writer.add(facts)
+        transfers = (new.content for new in facts if isinstance(new.content, Transfer))
+        records_came(connection, {each.period.start_s for each in transfers})
         seen += looked_at
     for subject, state in writer.states.items():
         _pay(connection, subject, state.facts, terms, now_s=now_s)
