@@ -163,7 +163,7 @@ class Stage:
                 "dispatch": {"tick_s": 0.2 * speed, "default_area": AREA},
                 "bidding": {
                     "market": MARKET,
-                    "every_s": 0.5 * speed,
+                    "every_s": 3.0 * speed,
                     "sell_at_least": "12",
                     "buy_at_most": "9",
                 },
