@@ -10,7 +10,7 @@ clipped (Huber), so that one party does not widen the spread of a quiet house.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import asinh, sinh
+from math import asinh, cosh, sinh
 from typing import NamedTuple
 
 from gridcord.metering.matching import DAY_S, MeteredSite
@@ -30,6 +30,7 @@ CLIP = 2.5  # spreads; a residual beyond it teaches no more than this
 YOUNG_CLIP = 9.0  # ... while a bin has seen fewer than YOUNG_DAYS
 YOUNG_DAYS = 4
 SPREAD_FACTOR = 1.1  # mean absolute innovation to scale
+STEP_SCATTER = 0.41  # steps: standard deviation of the difference of two truncated registers
 SILENT_STEPS = 0.6  # an import below this many register steps shows nothing
 PERSISTENCE = 0.7  # share of a residual that carries over to the next period ...
 LARGE_PERSISTENCE = 0.9  # ... and of a large one: an air conditioner stays on
@@ -138,7 +139,7 @@ def learned(
     centre = _clipped(
         old.centre + rate * _clipped(residual, _clip_of(old) * old.spread), MAX_CENTRE
     )
-    spread = _spread(old, residual - PERSISTENCE * carried)
+    spread = max(_spread(old, residual - PERSISTENCE * carried), _steps_spread(old, scale))
     export_kwh, silent = old.export_kwh, old.silent
     if export_kwh or net_kwh < 0.0:
         export_kwh += 2 * SPREAD_RATE * (max(0.0, -net_kwh) - export_kwh)
@@ -182,6 +183,11 @@ def _spread(old: Bin, innovation: float) -> float:
         growth = CLIP * spread
     spread += rate * growth
     return MIN_SPREAD if spread < MIN_SPREAD else spread
+
+
+def _steps_spread(old: Bin, scale: Scale) -> float:
+    """Scatter that truncation alone gives the difference of two registers, asinh units."""
+    return STEP_SCATTER * scale.step_kwh / (old.zone_kwh * cosh(old.centre))
 
 
 def _nudged(old: Bin, net_kwh: float, rate: float) -> Bin:
