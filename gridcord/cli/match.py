@@ -60,7 +60,8 @@ class Replay:
 
     Args:
         policy: How sure one has to be.
-        learn_idle_start: Periods of a site before its first transfer or session are history.
+        learn_idle_start: Periods of a site before its first transfer or session are history,
+            unless its history is given.
     """
 
     policy: MatchPolicy
@@ -96,6 +97,7 @@ class Replay:
         slots = message.get("slots")
         if not isinstance(slots, list) or not all(isinstance(s, dict) for s in slots):
             raise MatchInputError(line, "slots is a list of objects")
+        self._idle = False
         for slot in slots:
             self._observe(slot, line=line, learning=True)
 
@@ -106,7 +108,8 @@ class Replay:
         if self._site is None or self._matcher is None:
             raise MatchInputError(line, "no site was named before")
         period = parse_period(fields, site=self._site, line=line)
-        self._idle = self._idle and not period.transferred_wh and period.session is None
+        plugged = bool(period.transferred_wh) or period.session is not None
+        self._idle = self._idle and not plugged
         try:
             self._matcher, match = observe(
                 matcher=self._matcher,

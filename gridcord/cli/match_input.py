@@ -125,13 +125,15 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        _check_columns(reader.fieldnames or ())
+        reader = csv.DictReader(file, strict=True)
         try:
+            _check_columns(reader.fieldnames or ())
             for row in reader:
+                if None in row:
+                    raise MatchInputError(reader.line_num, "more cells than the header has columns")
                 yield reader.line_num, {k: _cell(v) for k, v in row.items() if k in COLUMNS}
         except (csv.Error, UnicodeDecodeError) as error:
-            raise MatchInputError(reader.line_num, str(error)) from None
+            raise MatchInputError(reader.line_num or 1, f"not CSV in UTF-8: {error}") from None
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -148,18 +150,25 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _check_columns(names: Any) -> None:
+    names = list(names)
+    twice = sorted({name for name in names if name in COLUMNS and names.count(name) > 1})
+    if twice:
+        raise MatchInputError(1, f"columns given twice: {', '.join(twice)}")
     missing = {"t", "import_wh", "cable_wh"} - set(names)
     if missing:
         raise MatchInputError(1, f"columns missing: {', '.join(sorted(missing))}")
 
 
-def _cell(text: str | None) -> int | str | None:
+def _cell(text: str | None) -> float | str | None:
+    """A number where it is one: a column with holes is often written as 150.0."""
     if text is None or not text.strip():
         return None
-    try:
-        return int(text)
-    except ValueError:
-        return text
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _start_s(value: Any, line: int) -> int:
@@ -172,6 +181,8 @@ def _start_s(value: Any, line: int) -> int:
         if value.tzinfo is None:
             raise MatchInputError(line, f"t has no zone: {value}")
         value = int(value.timestamp())
+    if type(value) is float and value.is_integer():
+        value = int(value)
     if type(value) is not int or abs(value) > 10**11:
         raise MatchInputError(line, f"t is seconds since 1970 UTC, not {value!r:.80}")
     return value

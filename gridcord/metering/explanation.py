@@ -17,6 +17,7 @@ _CONCLUSIONS = {
     Reason.CHANGE_NOT_SEEN: "it did not move by what was transferred",
     Reason.WITHIN_STEPS: "that is too little for this meter's steps to tell",
     Reason.SURPLUS_UNSEEN: "this meter cannot show a surplus, so nothing can be said",
+    Reason.EVIDENCE_THIN: "too little is known to confirm or to doubt",
     Reason.SESSION_CONFIRMED: "the session is confirmed",
     Reason.EVIDENCE_GROWS: "a short test pattern is asked for",
     Reason.HEMS_TOO_GOOD: (

@@ -169,14 +169,45 @@ def test_the_patents_rule_is_a_choice(tmp_path: Path, rows: list[dict[str, Any]]
     [
         ("a.csv", "t,import_wh\n0,1\n", "line 1: columns missing: cable_wh"),
         ("a.csv", "t,import_wh,cable_wh\n0,1,0\n1800,x,0\n", "line 3: import_wh is a whole"),
+        ("a.csv", "t,import_wh,cable_wh\n0,1.5,0\n", "line 2: import_wh is a whole"),
+        ("a.csv", "t,import_wh,cable_wh\n0,nan,0\n", "line 2: import_wh is a whole"),
+        ("a.csv", "t,import_wh,cable_wh\n0,1\n", "line 2: cable_wh is a whole"),
+        ("a.csv", "t,import_wh,cable_wh\n0,1,0,9\n", "line 2: more cells than the header"),
+        ("a.csv", "t,import_wh,cable_wh,t\n0,1,0,0\n", "line 1: columns given twice: t"),
+        ("a.csv", "", "line 1: columns missing: cable_wh, import_wh, t"),
+        ("a.csv", b"\xff\xfet,import_wh", "line 1: not CSV in UTF-8"),
+        ("a.csv", b"t,import_wh,cable_wh\n0,1,0\n1800,\xff,0\n", "not CSV in UTF-8"),
         ("a.parquet", "no parquet", "line 1: not Parquet"),
         ("a.jsonl", '{"t":0,"import_wh":1,"cable_wh":0}\n{"t":', "line 2: not JSON"),
     ],
 )
-def test_bad_files_name_their_line(tmp_path: Path, name: str, content: str, message: str) -> None:
-    (tmp_path / name).write_text(content)
+def test_bad_files_name_their_line(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+) -> None:
+    data = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / name).write_bytes(data)
     done = CliRunner().invoke(app, ["replay", str(tmp_path / name)])
     assert (done.exit_code, message in done.stderr) == (2, True), done.stderr
+    assert type(done.exception) is SystemExit
+
+
+def test_numbers_of_a_table_with_holes_are_taken(tmp_path: Path) -> None:
+    text = "t,import_wh,export_wh,cable_wh,session\n0,150.0,0.0,0.0,\n1800,,,-750.0,4.0\n"
+    (tmp_path / "a.csv").write_text(text)
+    assert [a["verdict"] for a in replayed(tmp_path / "a.csv")] == ["undecided"] * 2
+
+
+def test_a_file_of_messages_is_answered_as_the_stream_is(tmp_path: Path) -> None:
+    history = [fields(p) for p in THEFT.history]
+    slots = [{"type": "slot", **fields(p)} for p in THEFT.judged[:100]]
+    messages = [SITE_LINE, {"type": "history", "slots": history}, *slots, {"type": "end"}]
+    text = "\n".join(json.dumps(message) for message in messages)
+    (tmp_path / "a.jsonl").write_text(text)
+    streamed = CliRunner().invoke(app, ["replay", "--stdin"], input=text)
+    lines = [json.loads(line) for line in streamed.stdout.splitlines()]
+    from_file = replayed(tmp_path / "a.jsonl")
+    assert [line | {"t": slot["t"]} for line, slot in zip(lines, slots, strict=True)] == from_file
+    assert all(line["sentence"] for line in lines)
 
 
 def test_a_missing_file_and_no_input_are_said() -> None:
