@@ -30,12 +30,12 @@ from cable_node.state import NodeState
 from cable_node.transfer_part import transfer_record
 from cable_node.uplink import CableFacts, Uplink, UplinkActions
 from gridcord.api.manager.v1 import cable_session_service_pb2 as pb
-from gridcord.chassis.channel import open_channel
-from gridcord.chassis.credentials import client_credentials, load_identity
+from gridcord.chassis.credentials import load_identity
 from gridcord.chassis.endpoint import HttpEndpoint
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.metrics import tell_expiry
+from gridcord.clients.connector import Connector
 from gridcord.evidence import fiscal_record
 from gridcord.metering.matching import HemsCoverage, MatchPolicy, MatchRule
 from gridcord.metering.reading import ClockState, Registers
@@ -216,7 +216,6 @@ class CableNode:
     def _make_uplink(self) -> Uplink:
         settings = self._settings
         speed = settings.clock.speed  # the network lives in real time, whatever the clock plays
-        credentials = client_credentials(self._identity)
         return Uplink(
             journal=self._journal,
             policy=CablePolicy(
@@ -244,9 +243,9 @@ class CableNode:
                 prove=self._proof.ask,
                 take_access=self._take_access,
             ),
-            connect=lambda: open_channel(
+            connect=Connector(
                 settings.manager.target,
-                credentials=credentials,
+                files=settings.tls.files(),
                 expect=settings.manager.server_name,
             ),
             clock_state=self._clock_state,
