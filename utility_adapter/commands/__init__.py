@@ -1,0 +1,1 @@
+"""Commands of `gridcord` that read the utility adapter's store, and change nothing in it."""
