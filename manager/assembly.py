@@ -27,10 +27,10 @@ from manager.fleet import Registry
 from manager.metrics import MeasuredJournals, StoreWatch, tell_live
 from manager.policies import (
     adopted_terms,
-    bid_rule,
     bundle_signer,
     check_policy,
     dispatch_policy,
+    offer_rules,
     permission_policy,
     projection_policy,
 )
@@ -56,6 +56,7 @@ from manager.service.transfers import TransferServicer
 from manager.settings import DatabaseSettings, ManagerSettings
 from manager.site_access import SiteAccessFile
 from manager.storage.audit_log import SqlAuditLog
+from manager.storage.bids import SqlBids
 from manager.storage.bundles import SqlBundles
 from manager.storage.demands import SqlDemands
 from manager.storage.engine import Database
@@ -82,7 +83,7 @@ from manager.usecases.follow_market import follow_market
 from manager.usecases.follow_utility import Forwarder, follow_loadings, follow_readings
 from manager.usecases.govern_blocks import BlockGovernor
 from manager.usecases.permit import LeasePolicy, Permits
-from manager.usecases.place_bids import Bidder
+from manager.usecases.place_bids import Bidder, BidPlace, follow_day_ahead
 from manager.usecases.project import Projector
 from manager.usecases.prove_sites import ProofPolicy, Prover
 from manager.usecases.read_entries import EntryReader
@@ -287,20 +288,20 @@ class Manager:
             resources=SqlResources(self._database),
             links=self.resources,
             granted=self._granted,
+            site_of=self._site_of,
             now=self._clock.now,
             default_area=settings.dispatch.default_area,
             telemetry_interval_s=settings.session.telemetry_interval_s,
             lease_s=settings.session.setpoint_lease_s,
-            site_of=self._site_of,
             refused=self.audit_log.identity_refused,
         )
         dispatcher = Dispatcher(
             demands=self.demands,
+            rules=SqlSiteRules(self._database),
             sessions=lambda: self.resources,
             now=self._clock.now,
             sleep=self._clock.sleep,
             tick_s=settings.dispatch.tick_s,
-            rules=SqlSiteRules(self._database),
             policy=dispatch_policy(settings),
         )
         self._lifecycle.add("dispatcher", dispatcher.run, on_failure=_RESTART)
@@ -334,16 +335,19 @@ class Manager:
         bidding, dispatch = self._settings.bidding, self._settings.dispatch
         if bidding.market is None:
             return
+        bids = SqlBids(self._database)
         bidder = Bidder(
             market=market,
-            market_id=bidding.market,
-            area_id=dispatch.default_area,
-            rule=bid_rule(bidding, self._settings.tariff.currency),
+            bids=bids,
+            place=BidPlace(market_id=bidding.market, area_id=dispatch.default_area),
+            rules=offer_rules(self._settings),
             fleet=lambda: [state for link in self.resources if (state := link.state())],
             now=self._clock.now,
             sleep=self._clock.sleep,
             every_s=bidding.every_s,
         )
+        prices = partial(follow_day_ahead, market, bids)
+        self._lifecycle.add("day_ahead_prices", prices, on_failure=_RESTART)
         self._lifecycle.add("bidder", bidder.run, on_failure=_RESTART)
 
     def _granted(self, introduction: ResourceIntroduction) -> Granted | None:
@@ -352,6 +356,10 @@ class Manager:
             return Granted(permission=Permission.BIDIRECTIONAL)
         link = self.links.get(introduction.cable_id)
         return None if link is None else link.granted
+
+    def _site_of(self, cable_id: str) -> str:
+        link = self.links.get(cable_id)
+        return "" if link is None else link.site_id
 
     def _utility(self) -> GrpcUtility | None:
         remote = self._settings.utility
@@ -365,10 +373,6 @@ class Manager:
             expect=remote.server_name,
             deadline_s=remote.deadline_s,
         )
-
-    def _site_of(self, cable_id: str) -> str:
-        link = self.links.get(cable_id)
-        return "" if link is None else link.site_id
 
 
 def _call_all(calls: list[Callable[[], None]]) -> None:

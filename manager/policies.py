@@ -12,13 +12,12 @@ from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.tariff import Proration, Tariff, TariffBook
 from gridcord.settlement.terms import SettlementRule, Terms
 from gridcord.units import Money, Price
-from manager.domain.bid import BidRule
 from manager.domain.block_rules import DAY_S, BlockPolicy
 from manager.domain.conduct import ConductRules
+from manager.domain.offers import OfferRules
 from manager.domain.permission import PermissionPolicy
 from manager.domain.steering import SteeringRules
 from manager.settings import (
-    BiddingSettings,
     EvidenceSettings,
     ManagerSettings,
     PermissionSettings,
@@ -111,10 +110,6 @@ def projection_policy(settings: ManagerSettings, terms: Terms) -> ProjectionPoli
     )
 
 
-def bid_rule(settings: BiddingSettings, currency: str) -> BidRule:
-    """At which prices the fleet's energy is offered.
-
-    Raises:
 def dispatch_policy(settings: ManagerSettings) -> DispatchPolicy:
     """How the fleet is steered."""
     dispatch, session = settings.dispatch, settings.session
@@ -138,12 +133,25 @@ def dispatch_policy(settings: ManagerSettings) -> DispatchPolicy:
     )
 
 
+def offer_rules(settings: ManagerSettings) -> OfferRules:
+    """What the operator decided on bids.
+
+    Raises:
         ValueError: A price is none.
     """
-    return BidRule(
-        sell_at_least=Price.per_kwh(currency, settings.sell_at_least),
-        buy_at_most=Price.per_kwh(currency, settings.buy_at_most),
-        confidence=settings.confidence,
+    bidding, currency = settings.bidding, settings.tariff.currency
+    sell, buy, wear = (
+        Price.per_kwh(currency, text).micros_per_kwh
+        for text in (bidding.sell_at_least, bidding.buy_at_most, bidding.wear_per_kwh)
+    )
+    return OfferRules(
+        confidence=bidding.confidence,
+        sell_micros_per_kwh=sell,
+        buy_micros_per_kwh=buy,
+        wear_micros_per_kwh=wear,
+        deviation_micros_per_kwh=max(sell, buy),
+        efficiency_permille=round(settings.dispatch.efficiency_percent * 10),
+        price_days=bidding.price_days,
     )
 
 

@@ -14,16 +14,19 @@ from gridcord.metering.records import AssetLoading
 from gridcord.metering.verdict import StatedMatch
 from gridcord.session.manager import Folded, Offer
 from gridcord.session.opening import CableCursor, Opening
-from gridcord.units import Period, Position, SiteId
+from gridcord.units import Period, Position, Price, SiteId
 from gridcord.wire.resource import ResourceIntroduction
 from manager.domain.bid import Bid, MarketTerms
 from manager.domain.cable_session import CableIntroduction
 from manager.domain.demand import Demand, DemandReport, Progress
-from manager.domain.market_news import MarketNews
 from manager.domain.logged_entry import LoggedEntry, ReadEntry
+from manager.domain.market_news import MarketNews
 from manager.domain.site import RegisteredSite
 from manager.domain.site_block import SiteBlock
 from manager.domain.transfer import StoredTransfer
+
+AreaPrice = tuple[str, Period, Price]
+"""Area, period and what a kWh costs there then."""
 
 
 class StoreFull(Exception):
@@ -236,6 +239,10 @@ class Market(Protocol):
         """Send bids; the reason of each that was refused, by id."""
         ...
 
+    def watch_day_ahead(self, cursor: str) -> AsyncIterator[tuple[AreaPrice | None, str]]:
+        """Day-ahead prices as they are published, with the cursor behind each."""
+        ...
+
     def watch_demand(self, cursor: str) -> AsyncIterator[tuple[Demand | None, str]]:
         """Demand as it changes, with the cursor behind each; None is a sign of life."""
         ...
@@ -250,6 +257,44 @@ class MarketFacts(Protocol):
 
     async def take(self, news: MarketNews, stream: str, cursor: str) -> None:
         """Keep what was told and the cursor behind it; told again it changes nothing."""
+        ...
+
+
+class Bids(Protocol):
+    """What was decided to bid, and the prices it is decided by."""
+
+    async def decided(self, market_id: str, area_id: str, gate_first: Period) -> bool:
+        """Whether it was decided what to bid for the periods of a gate."""
+        ...
+
+    async def decide(
+        self, market_id: str, area_id: str, gate_first: Period, bids: Sequence[Bid], *, now_s: int
+    ) -> None:
+        """Store what to bid; what was decided before stands."""
+        ...
+
+    async def unsent(self, market_id: str) -> list[Bid]:
+        """Bids that the market is not known to have, by period."""
+        ...
+
+    async def sent(self, bids: Sequence[Bid], refused: Mapping[str, str]) -> None:
+        """Note what the market answered: the reason of each that was refused, by id."""
+        ...
+
+    async def contracted_wh(self, area_id: str, start_s: int) -> Mapping[int, int]:
+        """What stands in contracts from a time on, by start of period, Wh, + charging."""
+        ...
+
+    async def price_cursor(self) -> str:
+        """How far day-ahead prices were followed."""
+        ...
+
+    async def take_price(self, area_id: str, period: Period, price: Price, cursor: str) -> None:
+        """Keep a day-ahead price and the cursor behind it."""
+        ...
+
+    async def prices(self, area_id: str, start_s: int) -> Mapping[int, int]:
+        """Day-ahead prices from a time on, micros per kWh, by start of period."""
         ...
 
 
@@ -268,9 +313,7 @@ class Demands(Protocol):
         """What is asked in a period, one an area."""
         ...
 
-    async def note(
-        self, area_id: str, period: Period, *, allocated_wh: int, telemetry_wh: int
-    ) -> None:
+    async def note(self, area_id: str, period: Period, progress: Progress) -> None:
         """Note what setpoints and telemetry said of a period until now."""
         ...
 

@@ -95,7 +95,6 @@ class DispatchSettings(Section):
     default_area: str = "3"
     ramp_w_per_s: float | None = Field(default=None, gt=0)  # of each resource
     random_offset_s: float = Field(default=0.0, ge=0)
-
     dwell_s: float = Field(default=0.0, ge=0)
     ready_early_s: float = Field(default=600.0, ge=0)
     efficiency_percent: float = Field(default=92.0, ge=50, le=100)
@@ -107,9 +106,11 @@ class BiddingSettings(Section):
 
     market: str | None = None
     every_s: float = Field(default=300.0, gt=0)
-    confidence: float = Field(default=0.8, gt=0, le=1)
-    sell_at_least: str = "18"
+    confidence: float = Field(default=0.8, ge=0.5, lt=1)
+    sell_at_least: str = "18"  # per kWh, while too few past prices are known
     buy_at_most: str = "10"
+    wear_per_kwh: str = "2"
+    price_days: int = Field(default=20, ge=1, le=365)
 
 
 class SiteAccessSettings(Section):

@@ -21,7 +21,7 @@ from gridcord.wire.values import (
 from manager.domain.bid import Bid, MarketTerms
 from manager.domain.demand import Demand
 from manager.domain.market_news import AreaContract, ImbalancePrice, MarketNews
-from manager.ports import PeerUnavailable
+from manager.ports import AreaPrice, PeerUnavailable
 
 
 class GrpcMarket:
@@ -74,6 +74,13 @@ class GrpcMarket:
             async for response in self._stub.WatchPrices(pb.WatchPricesRequest(cursor=cursor)):
                 is_one = response.price.kind == pb.PRICE_KIND_IMBALANCE
                 yield (_imbalance_price(response.price) if is_one else None), response.cursor
+
+    async def watch_day_ahead(self, cursor: str) -> AsyncIterator[tuple[AreaPrice | None, str]]:
+        """Day-ahead prices as they are published; others are passed over."""
+        with _named():
+            async for response in self._stub.WatchPrices(pb.WatchPricesRequest(cursor=cursor)):
+                is_one = response.price.kind == pb.PRICE_KIND_DAY_AHEAD
+                yield (_area_price(response.price) if is_one else None), response.cursor
 
 
 @contextmanager
@@ -129,6 +136,14 @@ def _imbalance_price(message: pb.AreaPrice) -> ImbalancePrice:
         area_id=message.area_id,
         period=period_from_proto(message.period),
         price=price_from_proto(message.price, field="price"),
+    )
+
+
+def _area_price(message: pb.AreaPrice) -> AreaPrice:
+    return (
+        message.area_id,
+        period_from_proto(message.period),
+        price_from_proto(message.price, field="price"),
     )
 
 

@@ -25,6 +25,7 @@ from manager.domain.lots import in_lots
 from manager.domain.stay import Window
 
 _MEDIAN = 0.5
+_ROUNDING = 1e-9  # of a confidence in binary: 1 - 0.8 is a little less than 0.2
 
 
 class Side(StrEnum):
@@ -228,6 +229,6 @@ def _sure(volumes: list[float], confidence: float) -> float:
     ordered = sorted(volumes)
     if confidence == _MEDIAN:
         return statistics.median(ordered)
-    index = math.floor((1 - confidence) * len(ordered))
+    index = math.floor((1 - confidence) * len(ordered) + _ROUNDING)
     least, most = ordered[index], ordered[-1 - index]
     return max(least, 0.0) or min(most, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridcord.units import Period
+from gridcord.units import Energy, Money, Period, Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,24 @@ class DemandReport:
         allocated_wh: By setpoints, Wh.
         delivered_wh: From records of cables and telemetry of other resources, Wh.
         closed: The period is over and its records are in.
+        imbalance_price: Of each kWh off the contracts; None while it is not known.
     """
 
     demand: Demand
     allocated_wh: int
     delivered_wh: int
     closed: bool
+    imbalance_price: Price | None = None
+
+    @property
+    def imbalance(self) -> Money | None:
+        """What is paid for the energy off the contracts, at one price; negative is to be paid.
+
+        Charging more, or giving less, than contracted is bought at it; the other way is sold.
+        """
+        off_wh = self.delivered_wh - self.demand.contracted_wh
+        price = self.imbalance_price
+        return None if price is None else price.times(Energy(-off_wh))
 
     @property
     def imbalance_wh(self) -> int:
@@ -63,10 +75,12 @@ class Progress:
     Args:
         allocated_wh: By setpoints, Wh.
         telemetry_wh: By telemetry, Wh.
+        uncabled_wh: Of it, by resources on no smart cable: no record will tell it, Wh.
     """
 
     allocated_wh: int = 0
     telemetry_wh: int = 0
+    uncabled_wh: int = 0
 
 
 def area_power_w(*, target_wh: int, done_wh: float, left_s: float) -> int:

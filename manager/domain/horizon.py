@@ -59,12 +59,15 @@ class Outlook:
         price_micros_per_kwh: Of each period from `first`; windows beyond the last are cut there.
         wear_micros_per_kwh: Of what is discharged.
         obligation: From `first` on, no longer than the prices; None for a free price taker.
+        left_micros_per_kwh: Value of what is still stored where a window is cut; None for the mean
+            of the prices.
     """
 
     first: int
     price_micros_per_kwh: Floats
     wear_micros_per_kwh: float
     obligation: Obligation | None = None
+    left_micros_per_kwh: float | None = None
 
     @property
     def end(self) -> int:
@@ -164,7 +167,8 @@ class _Cells:
         scale = 1 / (_MICROS * _WH_PER_KWH)
         price = outlook.price_micros_per_kwh * scale
         stored = np.zeros(self.count)
-        stored[self.lasts[self.is_cut]] = -price.mean()  # what is left at a cut is worth something
+        left = outlook.left_micros_per_kwh
+        stored[self.lasts[self.is_cut]] = -(price.mean() if left is None else left * scale)
         columns = [
             price[self.period],
             outlook.wear_micros_per_kwh * scale - price[self.period],

@@ -19,6 +19,7 @@ class ResourceState:
         transfer_permitted: Its driver or owner permits transfer.
         refused: It refused its last setpoint, not long ago.
         site_id: Where it is; empty when not known.
+        cabled: It hangs on a smart cable, whose records tell what it did.
         power_w: Power now, + charging.
         charge_limit_w: Most it can charge with, W, >= 0.
         discharge_limit_w: Most it can discharge with, W, >= 0.
@@ -44,3 +45,4 @@ class ResourceState:
     charge_to_percent: float | None = None
     refused: bool = False
     site_id: str = ""
+    cabled: bool = False

@@ -15,6 +15,7 @@ from gridcord.wire.readings import match_to_proto, permission_to_proto
 from gridcord.wire.resource import kind_to_proto, setpoint_to_proto, telemetry_to_proto
 from gridcord.wire.values import (
     is_number,
+    money_to_proto,
     period_to_proto,
     position_to_proto,
     time_to_proto,
@@ -220,6 +221,7 @@ def _report(report: DemandReport) -> pb.DemandReport:
         delivered_wh=report.delivered_wh,
         allocated_wh=report.allocated_wh,
         imbalance_wh=report.imbalance_wh,
+        imbalance=None if report.imbalance is None else money_to_proto(report.imbalance),
         closed=report.closed,
     )
 

@@ -74,8 +74,10 @@ class ResourceLink(Linked):
         return self._granted() or Granted(permission=Permission.NONE, reason="CABLE_NOT_CONNECTED")
 
     def told(self, telemetry: Telemetry) -> None:
-        """It told its state."""
-        self.telemetry = telemetry
+        """It told its state; who permits transfer again is asked again."""
+        before, self.telemetry = self.telemetry, telemetry
+        if telemetry.transfer_permitted and before and not before.transfer_permitted:
+            self._refused_until_s = 0.0
         self._heard_s = self._now()
         if telemetry.need is not None:
             self.need = telemetry.need
@@ -100,6 +102,7 @@ class ResourceLink(Linked):
             charge_to_percent=granted.charge_to_percent,
             transfer_permitted=telemetry.transfer_permitted,
             refused=self._now() < self._refused_until_s,
+            cabled=bool(self.cable_id),
             site_id=self.introduction.site_id or self._site_id(),
             power_w=telemetry.power_w,
             charge_limit_w=telemetry.charge_limit_w,

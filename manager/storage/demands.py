@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gridcord.units import Period
+from gridcord.units import Period, Price
 from manager.domain.demand import Demand, DemandReport, Progress
 from manager.storage.engine import Database, upsert
 from manager.storage.followers import cursor_of, move_cursor
+from manager.storage.market_rows import ImbalancePriceRow
 from manager.storage.rows import DemandRow, TransferRow
 
 DEMAND: sa.Table = DemandRow.__table__  # type: ignore[attr-defined]
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
+PRICE: sa.Table = ImbalancePriceRow.__table__  # type: ignore[attr-defined]
 
 FOLLOWER = "market.demand"
 _NOT_ASKED = 0  # revision of a row that only notes what was done
@@ -45,11 +48,8 @@ class SqlDemands:
         def work(connection: Connection) -> None:
             known = _row(connection, demand.area_id, demand.period.start_s)
             if known is None or known.revision <= demand.revision:
-                kept = {
-                    "allocated_wh": known.allocated_wh if known else 0,
-                    "telemetry_wh": known.telemetry_wh if known else 0,
-                }
-                upsert(connection, DEMAND, [_values(demand) | kept])
+                done = _progress(known) if known else Progress()
+                upsert(connection, DEMAND, [_values(demand) | _progress_values(done)])
             move_cursor(connection, FOLLOWER, cursor)
 
         await self._database.write(work)
@@ -66,21 +66,19 @@ class SqlDemands:
 
         return await self._database.read(work)
 
-    async def note(
-        self, area_id: str, period: Period, *, allocated_wh: int, telemetry_wh: int
-    ) -> None:
+    async def note(self, area_id: str, period: Period, progress: Progress) -> None:
         """Note what setpoints and telemetry said of a period until now."""
 
         def work(connection: Connection) -> None:
             if _row(connection, area_id, period.start_s) is None:
                 idle = Demand(area_id=area_id, period=period, target_wh=0, revision=_NOT_ASKED)
                 connection.execute(
-                    DEMAND.insert().values(**_values(idle) | {"allocated_wh": 0, "telemetry_wh": 0})
+                    DEMAND.insert().values(**_values(idle) | _progress_values(Progress()))
                 )
             connection.execute(
                 DEMAND.update()
                 .where(DEMAND.c.area_id == area_id, DEMAND.c.period_start == period.start_s)
-                .values(allocated_wh=allocated_wh, telemetry_wh=telemetry_wh)
+                .values(**_progress_values(progress))
             )
 
         await self._database.write(work)
@@ -92,7 +90,7 @@ class SqlDemands:
             row = _row(connection, area_id, period.start_s)
             if row is None:
                 return Progress()
-            return Progress(allocated_wh=row.allocated_wh, telemetry_wh=row.telemetry_wh)
+            return _progress(row)
 
         return await self._database.read(work)
 
@@ -118,14 +116,18 @@ class SqlDemands:
         return await self._database.read(work)
 
     def _report(self, connection: Connection, row: Any) -> DemandReport:
-        demand = _demand(row)
-        recorded = _recorded_wh(connection, row.period_start)
-        of_cables = row.area_id == self._default_area and recorded is not None
+        demand, delivered_wh, recorded = _demand(row), row.telemetry_wh, True
+        if row.area_id == self._default_area:
+            recorded_wh = _recorded_wh(connection, row.period_start)
+            recorded = recorded_wh is not None
+            if recorded_wh is not None:
+                delivered_wh = recorded_wh + row.uncabled_wh
         return DemandReport(
             demand=demand,
             allocated_wh=row.allocated_wh,
-            delivered_wh=recorded if of_cables and recorded is not None else row.telemetry_wh,
-            closed=int(self._now()) >= demand.period.end_s and recorded is not None,
+            delivered_wh=delivered_wh,
+            closed=int(self._now()) >= demand.period.end_s and recorded,
+            imbalance_price=_imbalance_price(connection, demand),
         )
 
 
@@ -136,6 +138,26 @@ def _recorded_wh(connection: Connection, period_start: int) -> int | None:
     query = sa.select(sa.func.sum(taken - given)).where(TRANSFER.c.period_start == period_start)
     total = connection.execute(query).scalar()
     return None if total is None else int(total)
+
+
+def _imbalance_price(connection: Connection, demand: Demand) -> Price | None:
+    query = sa.select(PRICE.c.currency, PRICE.c.micros_per_kwh).where(
+        PRICE.c.area_id == demand.area_id, PRICE.c.period_start == demand.period.start_s
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Price(row.currency, row.micros_per_kwh)
+
+
+def _progress(row: Any) -> Progress:
+    return Progress(
+        allocated_wh=row.allocated_wh,
+        telemetry_wh=row.telemetry_wh,
+        uncabled_wh=row.uncabled_wh,
+    )
+
+
+def _progress_values(progress: Progress) -> dict[str, Any]:
+    return asdict(progress)
 
 
 def _row(connection: Connection, area_id: str, period_start: int) -> Any:

@@ -98,7 +98,8 @@ def market_result(
 ) -> MarketResult | None:
     """What a period came to at the market by all that is known; None without contracts.
 
-    Delivered is what cables recorded, or what telemetry said where no cable counts.
+    Delivered is what cables recorded with what telemetry says of resources on none, or what
+    telemetry says of all where no cable counts.
     """
     contracts = _contracts(connection, area_id, period)
     if not contracts:
@@ -146,11 +147,16 @@ def _delivered_wh(connection: Connection, area_id: str, period: Period, area_of_
             query.where(TRANSFER.c.period_start == period.start_s)
         ).scalar()
         if recorded is not None:
-            return int(recorded)
-    told = sa.select(DEMAND.c.telemetry_wh).where(
+            uncabled_wh = _told(connection, DEMAND.c.uncabled_wh, area_id, period)
+            return int(recorded) - uncabled_wh
+    return -_told(connection, DEMAND.c.telemetry_wh, area_id, period)
+
+
+def _told(connection: Connection, column: Any, area_id: str, period: Period) -> int:
+    query = sa.select(column).where(
         DEMAND.c.area_id == area_id, DEMAND.c.period_start == period.start_s
     )
-    return -int(connection.execute(told).scalar() or 0)
+    return int(connection.execute(query).scalar() or 0)
 
 
 def _where_and_when(news: MarketNews) -> dict[str, Any]:

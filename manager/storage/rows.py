@@ -334,6 +334,7 @@ class DemandRow(Row, table=True):
     activation: bool = False
     allocated_wh: int = Field(sa_column=big_column())
     telemetry_wh: int = Field(sa_column=big_column())
+    uncabled_wh: int = Field(sa_column=big_column())
 
 
 class RecheckRow(Row, table=True):

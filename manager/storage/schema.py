@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
-from manager.storage import ledger_rows, market_rows  # noqa: F401  (tables of the metadata)
+from manager.storage import bid_rows, ledger_rows, market_rows  # noqa: F401  (tables of the metadata)
 from manager.storage.engine import Database
 from manager.storage.rows import metadata
 

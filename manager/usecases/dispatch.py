@@ -18,7 +18,7 @@ from gridcord.metering.records import AssetLoading
 from gridcord.units import Period
 from manager.domain.bounds import Reason
 from manager.domain.conduct import Conduct
-from manager.domain.demand import Demand
+from manager.domain.demand import Demand, Progress
 from manager.domain.equipment import equipment
 from manager.domain.fleet_state import fleet_state
 from manager.domain.resource import ResourceState
@@ -79,6 +79,7 @@ class _Running:
     period: Period
     done_wh: float
     allocated_wh: float
+    uncabled_wh: float
     last_s: float
     noted_s: float
     ids: list[str] = field(default_factory=list)
@@ -158,7 +159,8 @@ class Dispatcher:
         if running.period != period:
             _count(running, connected, until_s=running.period.end_s)
             await self._note(area_id, running)
-            running.period, running.done_wh, running.allocated_wh = period, 0.0, 0.0
+            running.period = period
+            running.done_wh = running.allocated_wh = running.uncabled_wh = 0.0
             running.last_s = max(running.last_s, period.start_s)
         _count(running, connected, until_s=now_s)
         if now_s - running.noted_s >= self._policy.note_s:
@@ -169,14 +171,24 @@ class Dispatcher:
     async def _found(self, area_id: str, period: Period, now_s: float) -> _Running:
         """What a manager before this one noted of the running period."""
         noted = await self._demands.progress(area_id, period)
-        return _Running(period, noted.telemetry_wh, noted.allocated_wh, last_s=now_s, noted_s=now_s)
+        return _Running(
+            period,
+            done_wh=noted.telemetry_wh,
+            allocated_wh=noted.allocated_wh,
+            uncabled_wh=noted.uncabled_wh,
+            last_s=now_s,
+            noted_s=now_s,
+        )
 
     async def _note(self, area_id: str, running: _Running) -> None:
         await self._demands.note(
             area_id,
             running.period,
-            allocated_wh=round(running.allocated_wh),
-            telemetry_wh=round(running.done_wh),
+            Progress(
+                allocated_wh=round(running.allocated_wh),
+                telemetry_wh=round(running.done_wh),
+                uncabled_wh=round(running.uncabled_wh),
+            ),
         )
 
     async def _loadings(self, connected: Connected) -> Mapping[str, Sequence[AssetLoading]]:
@@ -236,6 +248,7 @@ def _count(running: _Running, connected: Connected, *, until_s: float) -> None:
     """Add what flows now for the time since it was last counted."""
     hours = max(0.0, until_s - running.last_s) / 3600
     running.done_wh += sum(state.power_w for _, state in connected) * hours
+    running.uncabled_wh += sum(s.power_w for _, s in connected if not s.cabled) * hours
     running.allocated_wh += int(running.conduct.setpoint_w.sum()) * hours
     running.last_s = max(running.last_s, until_s)
 

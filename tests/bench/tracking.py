@@ -104,7 +104,7 @@ def trace(*, resources: int, periods: int, period_s: int, seed: int = 1) -> Trac
         power_w=whole(0),
     )
     typical_wh = resources * 2_000 * period_s / 3600
-    sizes = random.uniform(0.1, 0.6, periods) * random.choice([-1, 1], periods)
+    sizes = random.uniform(0.1, 0.6, periods) * random.choice([-0.5, 1.0], periods)
     return Trace(
         fleet=fleet,
         bias=random.uniform(-WITHIN, WITHIN, resources),

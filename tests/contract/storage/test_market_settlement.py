@@ -68,8 +68,8 @@ def delivered(database: Database, telemetry_wh: int) -> None:
     """What telemetry says went into the fleet, Wh."""
     insert = (
         "INSERT INTO demand (area_id, period_start, period_length, target_wh, contracted_wh,"
-        " revision, sources, activation, allocated_wh, telemetry_wh)"
-        f" VALUES ('{AREA}', {PERIOD.start_s}, 1800, 0, 0, 1, '[]', false, 0, {telemetry_wh})"
+        " revision, sources, activation, allocated_wh, telemetry_wh, uncabled_wh)"
+        f" VALUES ('{AREA}', {PERIOD.start_s}, 1800, 0, 0, 1, '[]', false, 0, {telemetry_wh}, 0)"
     )
 
     def work(connection: Connection) -> None:

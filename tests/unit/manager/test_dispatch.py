@@ -61,10 +61,8 @@ class KnownDemands:
     async def of_period(self, period: Period) -> list[Demand]:
         return [each for each in self.wanted if each.period == period]
 
-    async def note(
-        self, area_id: str, period: Period, *, allocated_wh: int, telemetry_wh: int
-    ) -> None:
-        self.noted[area_id, period] = Progress(allocated_wh=allocated_wh, telemetry_wh=telemetry_wh)
+    async def note(self, area_id: str, period: Period, progress: Progress) -> None:
+        self.noted[area_id, period] = progress
 
     async def progress(self, area_id: str, period: Period) -> Progress:
         return self.noted.get((area_id, period), Progress())
