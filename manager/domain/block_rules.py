@@ -243,7 +243,7 @@ def appealed(block: SiteBlock) -> SiteBlock:
 
     Only what rests on the meter can be appealed: no proof undoes what a person decided.
     """
-    if not block.in_force or block.cause not in _PROVABLE:
+    if not block.in_force or not can_be_proven(block):
         return block
     return replace(block, state=BlockState.APPEALED)
 
@@ -257,7 +257,7 @@ def after_proof(block: SiteBlock, *, accepted: bool | None, proof: str, now_s: i
         proof: Reference of the proof.
         now_s: The manager's clock.
     """
-    if not block.in_force or block.cause not in _PROVABLE:
+    if not block.in_force or not can_be_proven(block):
         return block
     if not accepted:
         evidence = block.evidence if accepted is None else (*block.evidence, proof)
@@ -271,7 +271,9 @@ def after_proof(block: SiteBlock, *, accepted: bool | None, proof: str, now_s: i
     )
 
 
-_PROVABLE = {BlockCause.METER_MISMATCH, BlockCause.PROOF_FAILED}
+def can_be_proven(block: SiteBlock) -> bool:
+    """Whether an active proof lifts a block: it rests on what the meter showed."""
+    return block.cause in (BlockCause.METER_MISMATCH, BlockCause.PROOF_FAILED)
 
 
 def rejections_convict(*, rejections: int, evidence_nats: float) -> bool:

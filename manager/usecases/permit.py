@@ -16,6 +16,7 @@ import structlog
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
 from gridcord.session.events import DirectiveReceived
+from manager.domain.block_rules import can_be_proven
 from manager.domain.permission import Granted, PermissionPolicy, permission
 from manager.ports import SiteRules, SiteSituation, StoreFull, StoreUnavailable
 
@@ -154,19 +155,23 @@ class Permits:
                 session.direct(self._directive(session, granted), granted)
 
     def _decide(self, session: PermittedSession, situation: SiteSituation) -> Granted:
-        if session.proving:  # an appeal needs to let the pattern through, whatever is withheld
-            return Granted(permission=Permission.BIDIRECTIONAL, reason=ACTIVE_PROOF)
+        blocks = situation.blocks.get(session.site_id, ())
+        if session.proving:  # an appeal lets the pattern through where it can lift the block
+            blocks = [block for block in blocks if not can_be_proven(block)]
         loadings = list(situation.loadings.get(session.site_id, ()))
         if session.asset_loading is not None:
             loadings.append(session.asset_loading)
-        return permission(
+        granted = permission(
             site_identified=bool(session.site_id),
-            blocks=situation.blocks.get(session.site_id, ()),
+            blocks=blocks,
             clone_suspected=session.clone_suspected,
             loadings=loadings,
             policy=self._policy,
             before=session.granted,
         )
+        if session.proving and granted.permission is Permission.BIDIRECTIONAL:
+            return Granted(permission=Permission.BIDIRECTIONAL, reason=ACTIVE_PROOF)
+        return granted
 
     def _directive(self, session: PermittedSession, granted: Granted) -> DirectiveReceived:
         now = self._now()

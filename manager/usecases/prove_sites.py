@@ -13,13 +13,11 @@ import structlog
 
 from gridcord.metering.proof_pattern import Plateau, ProofLimits, proof_pattern
 from gridcord.units import SiteId
+from manager.domain.proof_limits import proof_limits
 from manager.domain.resource import ResourceState
 from manager.ports import CheckedSite
 
 LEAD_READINGS = 12  # that tell how restless the house is, before the pattern
-MOST_EDGES = 24
-MOST_ENERGY_WH = 400.0
-LEAST_POWER_W = 300  # a smaller pattern drowns in a house
 
 log = structlog.get_logger()
 
@@ -208,20 +206,10 @@ class Prover:
         )
 
     def _limits(self, state: ResourceState) -> ProofLimits:
-        above_wh = (state.soc_percent - state.reserve_percent) / 100 * state.capacity_wh
-        if state.discharge_limit_w >= LEAST_POWER_W and above_wh > MOST_ENERGY_WH:
-            pulse_w = -state.discharge_limit_w
-        elif state.charge_limit_w >= LEAST_POWER_W:
-            pulse_w = state.charge_limit_w
-        else:
-            raise ProofNotPossible("the vehicle can move too little power now")
-        return ProofLimits(
-            pulse_w=pulse_w,
-            reading_s=self._policy.reading_s,
-            max_edges=MOST_EDGES,
-            max_energy_wh=MOST_ENERGY_WH,
-            max_power_w=abs(pulse_w),
-        )
+        limits = proof_limits(state=state, reading_s=self._policy.reading_s, now_s=self._now())
+        if limits is None:
+            raise ProofNotPossible("the vehicle can move too little power or energy now")
+        return limits
 
     async def _play(
         self,
