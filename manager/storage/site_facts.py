@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,7 +48,7 @@ def facts_of(
         periods=periods,
         readings=readings,
         moved=transfers,
-        sessions=_numbered(periods, set(transfers)),
+        sessions=_numbered(periods, set(transfers), _session_before(connection, site_id, first)),
     )
     return _complete(facts, grace_s, now_s)
 
@@ -110,11 +110,35 @@ def _complete(facts: list[PeriodFacts], grace_s: float, now_s: int) -> list[Peri
     return complete
 
 
-def _numbered(periods: Sequence[Period], plugged: set[int]) -> dict[int, int]:
-    """Plug-in sessions: periods in a row with a transfer; the start of the first is the number."""
-    numbers: dict[int, int] = {}
+def _session_before(connection: Connection, site_id: str, first: Period) -> dict[int, int]:
+    """Start of the period before, and number of the session that ran in it; empty without one."""
+    query = sa.select(TRANSFER.c.period_start).where(
+        TRANSFER.c.site_id == site_id, TRANSFER.c.period_start < first.start_s
+    )
+    rows = connection.execute(query.distinct().order_by(TRANSFER.c.period_start.desc()))
+    before_s = first.start_s - first.length_s
+    begin_s = first.start_s
+    for start_s in rows.scalars():
+        if start_s != begin_s - first.length_s:
+            break
+        begin_s = start_s
+    return {before_s: begin_s} if begin_s < first.start_s else {}
+
+
+def _numbered(
+    periods: Sequence[Period], plugged: set[int], before: Mapping[int, int]
+) -> dict[int, int]:
+    """Plug-in sessions: periods in a row with a transfer; the start of the first is the number.
+
+    Args:
+        periods: In order, none missing.
+        plugged: Starts of those with a transfer.
+        before: Session of the period before the first, by its start; empty without one. A
+            session goes on wherever judging stopped, else nothing would ever confirm it.
+    """
+    numbers: dict[int, int] = dict(before)
     for period in periods:
         if period.start_s in plugged:
-            before = numbers.get(period.start_s - period.length_s)
-            numbers[period.start_s] = before if before is not None else period.start_s
+            running = numbers.get(period.start_s - period.length_s)
+            numbers[period.start_s] = period.start_s if running is None else running
     return numbers
