@@ -14,6 +14,7 @@ from gridcord.cli.tables import (
     Limit,
     Shown,
     To,
+    money_text,
     period_text,
     within,
 )
@@ -28,6 +29,11 @@ COLUMNS = (
     Shown("allocated (Wh)", lambda r: f"{r.allocated_wh:+,}", number=True),
     Shown("delivered (Wh)", lambda r: f"{r.delivered_wh:+,}", number=True),
     Shown("imbalance (Wh)", lambda r: f"{r.imbalance_wh:+,}", number=True),
+    Shown(
+        "imbalance",
+        lambda r: money_text(r.imbalance) if r.HasField("imbalance") else "-",
+        number=True,
+    ),
     Shown("", lambda r: "closed" if r.closed else "open"),
 )
 
