@@ -19,7 +19,7 @@ from manager.domain.cable_session import CableIntroduction
 from manager.ports import Journals, OpenedSession, ReceivedEntry, StoreFull, StoreUnavailable
 from manager.storage.figures import SqlFigures, StoredFigures
 
-READ_EVERY_S = 5.0  # real seconds
+READ_EVERY_S = 2.0  # real seconds
 
 # A commit is one fsync at best, a busy database at worst: seconds.
 _COMMIT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

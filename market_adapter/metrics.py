@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Gauge
 
 from market_adapter.storage.store import MarketStore
 
-READ_EVERY_S = 5.0  # real seconds
+READ_EVERY_S = 2.0  # real seconds
 
 
 class BidWatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,9 +116,11 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     Raises:
         CredentialsError: They cannot be used now.
     """
-    follow = _Follow(files)
+    follow = FollowedFiles(files)
     return grpc.dynamic_ssl_server_credentials(
-        follow.current, follow, require_client_authentication=True
+        follow.current,
+        follow,  # type: ignore[arg-type]  # None is for "as before", which the stubs forgot
+        require_client_authentication=True,
     )
 
 
@@ -146,28 +149,41 @@ def client_credentials(
     return grpc.ssl_channel_credentials(identity.roots, identity.key, identity.certificate)
 
 
-class _Follow:
-    """Gives gRPC the files' present content; called by its threads, for each connection."""
+class FollowedFiles:
+    """Gives gRPC the files' content when it changed; called by its threads, for each connection.
+
+    gRPC's core makes a new TLS context of whatever it gets, and frees the old one while another
+    thread may be making a handshake of it (grpc/grpc#22647 locks half of that): a server that
+    gives it the same content for each connection crashes under many connections at once.
+
+    Args:
+        files: To be followed.
+
+    Raises:
+        CredentialsError: They cannot be used now.
+    """
 
     def __init__(self, files: TlsFiles) -> None:
         self._files = files
+        self._lock = threading.Lock()
         self._stamp = self._look()
         self.current = _configuration(load_identity(files))
 
-    def __call__(self) -> grpc.ServerCertificateConfiguration:
-        stamp = self._look()
-        if stamp != self._stamp:
-            self._reload(stamp)
-        return self.current
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        """What is new; None when nothing is."""
+        with self._lock:
+            stamp = self._look()
+            return None if stamp == self._stamp else self._reload(stamp)
 
-    def _reload(self, stamp: tuple[int, ...]) -> None:
+    def _reload(self, stamp: tuple[int, ...]) -> grpc.ServerCertificateConfiguration | None:
         try:
             self.current = _configuration(load_identity(self._files))
         except CredentialsError as error:
             log.error("certificate.refused", error=str(error))
-            return
+            return None
         self._stamp = stamp
         log.info("certificate.loaded", certificate=str(self._files.certificate))
+        return self.current
 
     def _look(self) -> tuple[int, ...]:
         paths = (self._files.certificate, self._files.key, self._files.roots)

@@ -28,7 +28,7 @@ from tests.integration.manager.recording import (
 )
 from tests.integration.manager.test_authorization import assert_tells_nothing
 
-STREAMS = 400
+STREAMS = 240
 AT_ONCE = 8
 FRAMES = 4
 SEED = 20_261_124

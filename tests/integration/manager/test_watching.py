@@ -33,13 +33,10 @@ METHOD = "/gridcord.api.manager.v1.TransferService/WatchTransfers"
 
 
 @pytest.fixture(scope="module")
-def manager(
-    module_database_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ManagerProcess]:
+def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagerProcess]:
     """A manager that tells its figures."""
     metrics: dict[str, object] = {"address": "127.0.0.1:0"}
-    folder = tmp_path_factory.mktemp("manager")
-    with running_manager(folder, module_database_url, metrics=metrics) as process:
+    with running_manager(tmp_path_factory.mktemp("manager"), "", metrics=metrics) as process:
         yield process
 
 
