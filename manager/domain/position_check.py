@@ -16,6 +16,9 @@ from gridcord.units import Position, SiteId
 from manager.domain.site_block import BlockCause
 
 MAX_FIX_AGE_S = 900  # an older fix may be of another place: a cable travels between two plugs
+MAX_FIX_AHEAD_S = (
+    2_100  # a record's fix may be of its end, and clocks disagree; later ones are none
+)
 FASTEST_MPS = 250.0  # an airliner
 LEAST_OVERLAP_S = 60  # shorter ones are clocks that disagree
 
@@ -63,8 +66,10 @@ class PositionDoubt:
 
 
 def is_current(*, position: Position, at_s: int) -> bool:
-    """Whether a position tells where the cable was at an instant, not where it once was."""
-    return position.fix_time_s is None or at_s - position.fix_time_s <= MAX_FIX_AGE_S
+    """Whether a position tells where the cable was from an instant on, not where it once was."""
+    if position.fix_time_s is None:
+        return True
+    return -MAX_FIX_AHEAD_S <= at_s - position.fix_time_s <= MAX_FIX_AGE_S
 
 
 def newest_of_each(fixes: Iterable[Fix], /) -> list[Fix]:

@@ -84,6 +84,7 @@ def test_a_session_that_opens_far_away_is_looked_at_at_once(sites: Sites) -> Non
         (TOKYO, 30),  # it is there
         (replace(YOKOHAMA, accuracy_m=40_000.0), 30),  # nobody can say
         (YOKOHAMA, 3600),  # where it was an hour before it was plugged in
+        (YOKOHAMA, -7200),  # a fix of the future
     ],
 )
 def test_a_poor_or_old_fix_accuses_nobody(sites: Sites, position: Position, age_s: int) -> None:
