@@ -145,6 +145,6 @@ def ends(manager: ManagerProcess, method: str) -> Counter[str]:
         for each in told
         if each["event"] == "rpc.ended" and each["method"].endswith(method)
     )
-    assert found.total() >= STREAMS
+    assert found.total() >= STREAMS - AT_ONCE  # the last lines may still be on their way
     assert found.keys() <= {code.name for code in ENDS} | {"CANCELLED"}
     return found
