@@ -215,15 +215,18 @@ class CableNode:
 
     def _make_uplink(self) -> Uplink:
         settings = self._settings
+        session = settings.session
         speed = settings.clock.speed  # the network lives in real time, whatever the clock plays
         return Uplink(
             journal=self._journal,
             policy=CablePolicy(
-                backoff=Backoff(base_s=1.0 * speed, cap_s=120.0 * speed),
-                welcome_within_s=5.0 * speed,
+                backoff=Backoff(
+                    base_s=session.retry_first_s * speed, cap_s=session.retry_longest_s * speed
+                ),
+                welcome_within_s=session.welcome_within_s * speed,
                 ack_within_s=60.0 * speed,
                 drain_within_s=30.0 * speed,
-                stable_after_s=60.0 * speed,
+                stable_after_s=session.stable_after_s * speed,
             ),
             clock=self._clock,
             facts=CableFacts(

@@ -11,6 +11,7 @@ from gridcord.chassis.sections import (
     LogSettings,
     MetricsSettings,
     RemoteSettings,
+    SessionSettings,
     TlsSettings,
 )
 from gridcord.chassis.settings import FilePath, ProgramSettings, Section
@@ -139,5 +140,6 @@ class CableNodeSettings(ProgramSettings):
     policy: PolicySettings = PolicySettings()
     local: LocalSettings = LocalSettings()
     metrics: MetricsSettings = MetricsSettings()
+    session: SessionSettings = SessionSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()

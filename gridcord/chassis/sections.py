@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -41,6 +41,26 @@ class RemoteSettings(Section):
     target: str = Field(pattern=r".+:\d{1,5}")
     server_name: str | None = None
     deadline_s: float = Field(default=10.0, gt=0)
+
+
+class SessionSettings(Section):
+    """`[session]`: how a device comes back to its manager; real seconds, whatever a clock plays.
+
+    Delays grow from `retry_first_s` to `retry_longest_s` with full jitter, and begin anew after a
+    session that lasted `stable_after_s`.
+    """
+
+    retry_first_s: float = Field(default=1.0, gt=0)
+    retry_longest_s: float = Field(default=120.0, gt=0)
+    welcome_within_s: float = Field(default=5.0, gt=0)
+    stable_after_s: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="after")
+    def _delays_grow(self) -> Self:
+        if self.retry_longest_s < self.retry_first_s:
+            message = "retry_longest_s is less than retry_first_s"
+            raise ValueError(message)
+        return self
 
 
 class DenyListSettings(Section):

@@ -14,6 +14,7 @@ import typer
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import run_program
+from gridcord.chassis.sections import SessionSettings
 from gridcord.chassis.settings import SettingsError
 from gridcord.cli.resource_settings import ResourceSettings
 from gridcord.clients.connector import Connector
@@ -95,16 +96,18 @@ def make_agent(settings: ResourceSettings) -> ResourceAgent:
         ),
         every_s=device.every_s,
         note_fence=fence.note,
-        policy=_policy(settings.clock.speed),
+        policy=_policy(settings.session, settings.clock.speed),
     )
 
 
-def _policy(speed: float) -> ResourcePolicy:
+def _policy(session: SessionSettings, speed: float) -> ResourcePolicy:
     """Delays of the session: the network lives in real time, whatever the clock plays."""
     return ResourcePolicy(
-        backoff=Backoff(base_s=1.0 * speed, cap_s=120.0 * speed),
-        welcome_within_s=5.0 * speed,
-        stable_after_s=60.0 * speed,
+        backoff=Backoff(
+            base_s=session.retry_first_s * speed, cap_s=session.retry_longest_s * speed
+        ),
+        welcome_within_s=session.welcome_within_s * speed,
+        stable_after_s=session.stable_after_s * speed,
     )
 
 

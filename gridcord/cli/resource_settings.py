@@ -6,7 +6,13 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from gridcord.chassis.sections import ClockSettings, LogSettings, RemoteSettings, TlsSettings
+from gridcord.chassis.sections import (
+    ClockSettings,
+    LogSettings,
+    RemoteSettings,
+    SessionSettings,
+    TlsSettings,
+)
 from gridcord.chassis.settings import FilePath, ProgramSettings, Section
 from gridcord.units import parse_site_id
 from gridcord.wire.resource import MAX_CAPACITY_WH, MAX_POWER_W, ResourceKind
@@ -64,5 +70,6 @@ class ResourceSettings(ProgramSettings):
     manager: RemoteSettings
     resource: ResourceSection
     device: DeviceSection
+    session: SessionSettings = SessionSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()

@@ -23,7 +23,7 @@ from gridcord.api.manager.v1.fleet_service_pb2_grpc import FleetServiceStub
 from gridcord.api.manager.v1.site_block_service_pb2_grpc import SiteBlockServiceStub
 from gridcord.api.manager.v1.transfer_service_pb2_grpc import TransferServiceStub
 from gridcord.chassis.identity import Kind, Role
-from gridcord.simulation.demo.market import start_vtn
+from gridcord.simulation.demo.market import GATE_PERIOD, start_vtn
 from gridcord.simulation.demo.plan import PERIOD_S, DemoPlan, Scenario
 from gridcord.simulation.demo.stage import Stage
 from gridcord.simulation.demo.summary import (
@@ -113,8 +113,7 @@ class Director:
         try:
             await self._open()
             await self._until_the_end()
-            await self._settle()
-            await self._count()
+            await self._count(await self._settle())
         finally:
             await self._close()
         self.summary.elapsed_s = round(time.monotonic() - begin, 1)
@@ -188,7 +187,8 @@ class Director:
             await self._storm()
 
     async def _outage(self) -> None:
-        for count, period in enumerate(range(1, self._plan.periods, TROUBLE_PERIODS)):
+        first = GATE_PERIOD + 1  # who is away when the auction is held has nothing to deliver
+        for count, period in enumerate(range(first, self._plan.periods, TROUBLE_PERIODS)):
             at = self._plan.start_s + (period + self._random.uniform(0.1, 0.8)) * PERIOD_S
             await self._clock.sleep_until(at)
             if count % 2 == 0:
@@ -237,8 +237,8 @@ class Director:
         view.at_s = self._clock.now()
         self._show(view)
 
-    async def _settle(self) -> None:
-        """All vehicles leave; wait until every record has arrived and was looked at."""
+    async def _settle(self) -> list[Any]:
+        """All vehicles leave; wait until every record has arrived and was told, and list them."""
         self._tell("the last records arrive")
         await self._world.everybody_leaves()
         await self._clock.sleep(SETTLE_PERIODS * PERIOD_S)
@@ -246,16 +246,12 @@ class Director:
         while time.monotonic() < deadline:
             counts = await asyncio.to_thread(self._journals)
             arrived = all(count.acked >= count.last for count in counts.values())
-            if arrived and await self._forwarded(sum(len(c.records) for c in counts.values())):
-                return
+            transfers = await self._transfers()
+            if arrived and _told(transfers, sum(len(each.records) for each in counts.values())):
+                return transfers
             await asyncio.sleep(0.5)
         log.warning("demo.not_settled")
-
-    async def _forwarded(self, records: int) -> bool:
-        """Whether the utility has every record of a known site."""
-        transfers = await self._transfers()
-        told = all(transfer.forwarded for transfer in transfers if transfer.site_id)
-        return len(transfers) >= records and told
+        return await self._transfers()
 
     def _journals(self) -> dict[str, JournalCount]:
         return {
@@ -278,11 +274,11 @@ class Director:
                 if not token:
                     return found
 
-    async def _count(self) -> None:
+    async def _count(self, transfers: list[Any]) -> None:
         summary = self.summary
         counts = await asyncio.to_thread(self._journals)
         produced = {key for count in counts.values() for key in count.records}
-        told = take_transfers(summary, await self._transfers())
+        told = take_transfers(summary, transfers)
         summary.records_produced = len(produced)
         summary.records_stored = len(told)
         summary.records_lost = len(produced - told.keys())
@@ -347,3 +343,9 @@ class Director:
         for name in ("manager", "market", "utility", "exchange"):
             if name in programs:
                 await asyncio.to_thread(programs[name].stop, 10.0)
+
+
+def _told(transfers: list[Any], records: int) -> bool:
+    """Whether the utility has every record of a known site."""
+    forwarded = all(transfer.forwarded for transfer in transfers if transfer.site_id)
+    return len(transfers) >= records and forwarded

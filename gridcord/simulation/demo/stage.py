@@ -30,7 +30,8 @@ from gridcord.simulation.processes import Program
 from gridcord.simulation.vtn import Vtn
 from gridcord.simulation.world import BATTERY_WH, Outlet, write_readings, write_table
 
-LEAD_REAL_S = 14.0  # real seconds for the programs to start before the first period begins
+LEAD_REAL_S = 14.0  # real seconds for the programs to start before the first period begins ...
+LEAD_REAL_S_PER_HOUSE = 0.75  # ... and for each cable's
 SAMPLE_S = 10.0  # between two readings of a cable's meter
 GAP_REAL_S = 0.5  # real seconds that a busy machine may keep a cable from reading
 HOST = "127.0.0.1"
@@ -51,10 +52,11 @@ class Stage:
         self._now_s = time.time()
         self.pki = PkiFolder(self.folder / "pki")
         self.pki.create(domain=DOMAIN, now_s=self._now_s - 3600)
+        lead_s = LEAD_REAL_S + LEAD_REAL_S_PER_HOUSE * len(plan.houses)
         self.clock = ScaledClock(
             self.plan.speed,
             self._now_s,
-            self.plan.start_s - LEAD_REAL_S * self.plan.speed,
+            self.plan.start_s - lead_s * self.plan.speed,
         )
         self.programs: dict[str, Program] = {}
 
@@ -201,6 +203,7 @@ class Stage:
                     "revert_s": 3600,
                     "timeout_s": 10.0,
                 },
+                "session": _COMES_BACK,
                 "clock": self._clock_settings(),
                 "log": {"format": "json"},
             },
@@ -240,6 +243,7 @@ class Stage:
                 "blind_s": 30 * self.plan.speed,
             },
             "local": {"socket": folder / "cable.sock"},
+            "session": _COMES_BACK,
             "clock": self._clock_settings(),
             "log": {"format": "json"},
         }
@@ -280,6 +284,8 @@ class Stage:
         }
 
 
+# An hour passes in seconds: who is cut off must not be away for one.
+_COMES_BACK = {"retry_first_s": 0.5, "retry_longest_s": 2.0, "stable_after_s": 2.0}
 _PORTS = ("meter", "site", "gps", "board")
 
 
