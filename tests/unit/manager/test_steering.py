@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
@@ -224,3 +226,54 @@ def test_conduct_follows_its_resources_when_rows_move() -> None:
     moved = conduct.carried(np.array([2, -1, 0]))
     assert moved.setpoint_w.tolist() == [3, 0, 1]
     assert Conduct.unknown(0).carried(np.array([-1])).setpoint_w.tolist() == [0]
+
+
+@given(
+    st.integers(20, 80),
+    st.integers(30, 100),
+    st.integers(2, 20),
+    st.lists(st.integers(-6_000, 6_000), min_size=1, max_size=40),
+)
+@settings(max_examples=15, deadline=None)
+def test_whatever_is_asked_a_car_is_ready_at_its_departure_if_it_can_be(
+    soc_percent: int, target_percent: int, quarters: int, wanted_w: list[int]
+) -> None:
+    """Any demands, a new one each quarter of an hour: the reserve is kept and so is the promise."""
+    tick_s, capacity_wh, efficiency = 30, 40_000, 0.92
+    leaves_s = PERIOD.start_s + quarters * 900.0
+    stored_wh = capacity_wh * soc_percent / 100
+    reachable_wh = stored_wh + 3_000 * efficiency * quarters / 4
+    promise_wh = min(capacity_wh * target_percent / 100, reachable_wh)
+    kept_wh = min(stored_wh, capacity_wh * 0.2)
+    conduct, power_w = Conduct.unknown(1), 0
+    for number in range(quarters * 900 // tick_s):
+        now_s = PERIOD.start_s + number * tick_s
+        leaving = car(
+            "leaving",
+            soc_percent=stored_wh / capacity_wh * 100,
+            power_w=power_w,
+            departure_s=leaves_s,
+            departure_percent=float(target_percent),
+        )
+        fleet = fleet_state([leaving], numbers=[0], charge_permille=920, discharge_permille=920)
+        power = wanted_w[number * tick_s // 900 % len(wanted_w)]
+        steered = steer(
+            fleet=fleet,
+            refused=np.zeros(1, np.bool_),
+            conduct=conduct,
+            equipment=Equipment.unknown(1),
+            asked=Asked(
+                demand=demand(round(power / 2)),
+                done_wh=0.0,
+                start_s=float(now_s),
+                end_s=now_s + 1_800.0,
+                now_s=float(now_s),
+                elapsed_s=float(tick_s),
+            ),
+            rules=RULES,
+        )
+        conduct, power_w = steered.conduct, int(steered.setpoint_w[0])
+        hours = tick_s / 3600
+        stored_wh += power_w * hours * (efficiency if power_w > 0 else 1 / efficiency)
+        assert stored_wh >= kept_wh - 1
+    assert stored_wh >= promise_wh - 2 * 3_000 * tick_s / 3600
