@@ -194,14 +194,19 @@ def months_of_theft(sites: Sites, first: int, count: int) -> None:
         discharging = number % 48 in (36, 37, 38, 39)
         if discharging:
             sites.transfer(number)
-        sites.learn(reading(number, 150 + number * 37 % 90))
+    usual(sites, first, count)
+
+
+def usual(sites: Sites, first: int, count: int) -> None:
+    """What the meter of a steady house shows."""
+    numbers = range(first, first + count)
+    sites.learn(*(reading(number, 150 + number * 37 % 90) for number in numbers))
 
 
 def thief(sites: Sites) -> int:
     """A site that is blocked by evidence; the instant behind all that is known of it."""
     sites.connect(now_s=NOW_S)
-    for number in range(48 * 3):
-        sites.learn(reading(number, 150 + number * 37 % 90))
+    usual(sites, 0, 48 * 3)
     months_of_theft(sites, 48 * 3, 48 * 3)
     now_s = FIRST.next(48 * 6).start_s + 10
     sites.check(now_s=now_s)
@@ -239,12 +244,11 @@ def test_judging_anew_says_what_was_said(sites: Sites) -> None:
 
 def test_a_cable_with_small_gaps_gathers_evidence(sites: Sites) -> None:
     sites.connect(now_s=NOW_S)
-    for number in range(48 * 3):
-        sites.learn(reading(number, 150 + number * 37 % 90))
+    usual(sites, 0, 48 * 3)
     for number in range(48 * 3, 48 * 6):
         if number % 48 in (36, 37, 38, 39):
             sites.transfer(number, quality=ReadingQuality.ESTIMATED, missing_s=25)
-        sites.learn(reading(number, 150 + number * 37 % 90))
+    usual(sites, 48 * 3, 48 * 3)
     sites.check(now_s=FIRST.next(48 * 6).start_s + 10)
     assert causes(sites) == [BlockCause.METER_MISMATCH]
 
