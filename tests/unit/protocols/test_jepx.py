@@ -8,6 +8,7 @@ import random
 import zlib
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -265,16 +266,19 @@ def test_a_header_that_is_none_is_refused(header: bytes) -> None:
         FrameDecoder().feed(b"\x01" + header + b"\x02x\x03")
 
 
+packed = partial(gzip.compress, mtime=0)  # a name of a test must not change with the time
+
+
 @pytest.mark.parametrize(
     "body",
     [
         b"plain",
-        gzip.compress(b"[]"),
-        gzip.compress(b"{"),
-        gzip.compress(b'{"a": NaN}'),
-        gzip.compress(b"\xff\xfe"),
-        gzip.compress(b"{}")[:-3],
-        gzip.compress(b"{}") + b"x",
+        packed(b"[]"),
+        packed(b"{"),
+        packed(b'{"a": NaN}'),
+        packed(b"\xff\xfe"),
+        packed(b"{}")[:-3],
+        packed(b"{}") + b"x",
     ],
 )
 def test_a_body_that_is_no_json_object_is_refused_and_the_stream_goes_on(body: bytes) -> None:
