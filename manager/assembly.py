@@ -169,6 +169,7 @@ class Manager:
             now=self._clock.now,
             sleep=self._clock.sleep,
             sessions=lambda: self.links,
+            sites=lambda: {link.own_site_id for link in self.resources} - {""},
         )
         self._lifecycle.add("permits", permits.run, on_failure=_STOP)
         return permits
@@ -351,11 +352,13 @@ class Manager:
         self._lifecycle.add("bidder", bidder.run, on_failure=_RESTART)
 
     def _granted(self, introduction: ResourceIntroduction) -> Granted | None:
-        """What may flow where a resource is: as at the cable it hangs on."""
-        if not introduction.cable_id:
-            return Granted(permission=Permission.BIDIRECTIONAL)
-        link = self.links.get(introduction.cable_id)
-        return None if link is None else link.granted
+        """What may flow where a resource is: as at the cable it hangs on, else as at its site."""
+        if introduction.cable_id:
+            link = self.links.get(introduction.cable_id)
+            return None if link is None else link.granted
+        if introduction.site_id:
+            return self.permits.at_site(introduction.site_id)
+        return Granted(permission=Permission.BIDIRECTIONAL)
 
     def _site_of(self, cable_id: str) -> str:
         link = self.links.get(cable_id)

@@ -69,6 +69,11 @@ class ResourceLink(Linked):
         return self.introduction.cable_id
 
     @property
+    def own_site_id(self) -> str:
+        """The site it named for itself; empty for none, and on a cable, whose site counts there."""
+        return "" if self.cable_id else self.introduction.site_id
+
+    @property
     def granted(self) -> Granted:
         """What may flow; nothing while the cable it hangs on is not connected."""
         return self._granted() or Granted(permission=Permission.NONE, reason="CABLE_NOT_CONNECTED")

@@ -1,7 +1,8 @@
 """Tell every connected cable what it may do, and renew it before it lapses.
 
 A directive is a lease. Its content is decided from the store each time, so any process of the
-manager comes to the same answer, and a block acts at the next look wherever it was made.
+manager comes to the same answer, and a block acts at the next look wherever it was made. What hangs
+on no cable gets no directive; what its site permits is decided in the same look.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from manager.domain.permission import Granted, PermissionPolicy, permission
 from manager.ports import SiteRules, SiteSituation, StoreFull, StoreUnavailable
 
 ACTIVE_PROOF = "ACTIVE_PROOF"
+SITE_NOT_LOOKED_AT = "SITE_NOT_LOOKED_AT"
 
 log = structlog.get_logger()
 
@@ -91,6 +93,7 @@ class Permits:
         now: The manager's clock.
         sleep: Waits on that clock.
         sessions: The live sessions of this process.
+        sites: Where something is that hangs on no cable.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Permits:
         now: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         sessions: Callable[[], Iterable[PermittedSession]],
+        sites: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._rules = rules
         self._policy = policy
@@ -109,6 +113,9 @@ class Permits:
         self._now = now
         self._sleep = sleep
         self._sessions = sessions
+        self._sites = sites
+        self._at_sites: dict[str, Granted] = {}
+        self._sites_until_s = 0.0
         self._versions: dict[str, int] = {}
         self._due: dict[str, float] = {}
         self._look = asyncio.Event()
@@ -122,6 +129,16 @@ class Permits:
         situation = await self._rules.situation([session.site_id])
         granted = self._decide(session, situation)
         return self._directive(session, granted), granted
+
+    def at_site(self, site_id: str) -> Granted:
+        """What something may do that hangs on no cable: nothing before the first look there, and
+        nothing once the last look is older than a lease.
+        """
+        granted = self._at_sites.get(site_id)
+        if granted is None or self._now() >= self._sites_until_s:
+            self.look_now()
+            return Granted(permission=Permission.NONE, reason=SITE_NOT_LOOKED_AT)
+        return granted
 
     async def run(self) -> None:
         """Look for ever."""
@@ -141,10 +158,14 @@ class Permits:
         self._look.clear()
 
     async def _renew(self) -> None:
-        sessions = list(self._sessions())
-        if not sessions:
+        sessions, sites = list(self._sessions()), set(self._sites())
+        if not sessions and not sites:
             return
-        situation = await self._rules.situation(sorted({s.site_id for s in sessions}))
+        looked_s = self._now()
+        wanted = sites.union(session.site_id for session in sessions)
+        situation = await self._rules.situation(sorted(wanted))
+        self._at_sites = {site_id: self._decide_site(site_id, situation) for site_id in sites}
+        self._sites_until_s = looked_s + self._leases.lease_s
         now = self._now()
         live = {session.device_id for session in sessions}
         self._due = {device: due for device, due in self._due.items() if device in live}
@@ -172,6 +193,16 @@ class Permits:
         if session.proving and granted.permission is Permission.BIDIRECTIONAL:
             return Granted(permission=Permission.BIDIRECTIONAL, reason=ACTIVE_PROOF)
         return granted
+
+    def _decide_site(self, site_id: str, situation: SiteSituation) -> Granted:
+        return permission(
+            site_identified=True,
+            blocks=situation.blocks.get(site_id, ()),
+            clone_suspected=False,
+            loadings=situation.loadings.get(site_id, ()),
+            policy=self._policy,
+            before=self._at_sites.get(site_id),
+        )
 
     def _directive(self, session: PermittedSession, granted: Granted) -> DirectiveReceived:
         now = self._now()

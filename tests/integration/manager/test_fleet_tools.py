@@ -213,7 +213,8 @@ def test_a_text_that_no_database_takes_stops_nobody(manager: ManagerProcess) -> 
     asyncio.run(scenario())
 
 
-def test_a_resource_is_told_with_its_telemetry(manager: ManagerProcess) -> None:
+@pytest.mark.parametrize("cabled", [True, False], ids=["on a cable", "on none"])
+def test_a_resource_is_told_with_its_telemetry(manager: ManagerProcess, cabled: bool) -> None:
     async def scenario() -> None:
         cable = RecordingCable(manager)
         resource_id = f"vehicle-at-{cable.name}"
@@ -226,7 +227,8 @@ def test_a_resource_is_told_with_its_telemetry(manager: ManagerProcess) -> None:
             call: Any = ResourceSessionServiceStub(channel).Dispatch()
             hello = resource_pb.ResourceHello(
                 kind=resource_pb.RESOURCE_KIND_VEHICLE,
-                cable_id=cable.name,
+                cable_id=cable.name if cabled else "",
+                site_id="" if cabled else cable.site_id,
                 capacity_wh=40_000,
             )
             await call.write(resource_pb.DispatchRequest(hello=hello))
@@ -243,13 +245,16 @@ def test_a_resource_is_told_with_its_telemetry(manager: ManagerProcess) -> None:
             await call.write(resource_pb.DispatchRequest(telemetry=telemetry))
             told = await eventually(
                 lambda: own_resource(client, resource_id),
-                lambda found: found is not None and found.HasField("telemetry"),
+                lambda found: (
+                    found is not None
+                    and found.HasField("telemetry")
+                    and found.permission == types_pb2.PERMISSION_BIDIRECTIONAL
+                ),
             )
             assert told is not None
             assert told.telemetry == telemetry
             assert told.kind == resource_pb.RESOURCE_KIND_VEHICLE
-            assert told.cable_id == cable.name
-            assert told.permission == types_pb2.PERMISSION_BIDIRECTIONAL
+            assert told.cable_id == hello.cable_id
             await client.block(cable.site_id, Permission.CHARGE_ONLY, "why")
             await eventually(
                 lambda: own_resource(client, resource_id),
