@@ -33,6 +33,7 @@ from manager.policies import (
     offer_rules,
     permission_policy,
     projection_policy,
+    proof_policy,
 )
 from manager.service.audit import AuditServicer
 from manager.service.blocks import SiteBlockServicer
@@ -85,7 +86,7 @@ from manager.usecases.govern_blocks import BlockGovernor
 from manager.usecases.permit import LeasePolicy, Permits
 from manager.usecases.place_bids import Bidder, BidPlace, follow_day_ahead
 from manager.usecases.project import Projector
-from manager.usecases.prove_sites import ProofPolicy, Prover
+from manager.usecases.prove_sites import Prover
 from manager.usecases.read_entries import EntryReader
 from manager.usecases.settle import Settler
 
@@ -228,14 +229,9 @@ class Manager:
         self._lifecycle.add("site_checker", checker.run, on_failure=_RESTART)
 
     def _make_prover(self) -> Prover:
-        match, session = self._settings.match, self._settings.session
         return Prover(
             proofs=SqlProofs(self._database),
-            policy=ProofPolicy(
-                reading_s=match.proof_reading_s,
-                again_s=match.proof_again_s,
-                lease_s=session.setpoint_lease_s,
-            ),
+            policy=proof_policy(self._settings),
             cables=lambda: self.links,
             resources=lambda: self.resources,
             now=self._clock.now,

@@ -29,6 +29,7 @@ from manager.storage.site_checks import CheckPolicy
 from manager.storage.terms import adopt_match_policy, adopt_terms
 from manager.terms_file import read_terms
 from manager.usecases.dispatch import DispatchPolicy
+from manager.usecases.prove_sites import ProofPolicy
 
 _NOTE_S = 10.0  # a manager that starts anew forgets no more of a period than that
 
@@ -51,6 +52,16 @@ def block_policy(settings: PermissionSettings) -> BlockPolicy:
         location_mismatched=settings.location_mismatched,
         expires_s=_seconds(settings.block_expires_days),
         review_s=_seconds(settings.block_review_days),
+    )
+
+
+def proof_policy(settings: ManagerSettings) -> ProofPolicy:
+    """How proofs are made, and how soon a suspected site is asked again."""
+    return ProofPolicy(
+        reading_s=settings.match.proof_reading_s,
+        again_s=settings.match.proof_again_s,
+        repeat_s=settings.match.proof_repeat_s,
+        lease_s=settings.session.setpoint_lease_s,
     )
 
 

@@ -60,6 +60,7 @@ class MatchSettings(Section):
     position_tolerance_m: float = Field(default=250.0, gt=0)
     proof_reading_s: float = Field(default=6.0, gt=0)
     proof_again_s: int = Field(default=14_400, ge=0)
+    proof_repeat_s: int = Field(default=1_800, ge=0)
 
 
 class TariffSettings(Section):

@@ -19,7 +19,9 @@ from manager.domain.permission import Granted, PermissionPolicy
 from manager.domain.proof_limits import LEAVES_SOON_S, MOST_ENERGY_WH, proof_limits
 from manager.domain.resource import ResourceState
 from manager.domain.site_block import BlockCause, SiteBlock
-from manager.ports import SiteSituation
+from manager.policies import proof_policy
+from manager.ports import CheckedSite, SiteSituation
+from manager.settings import ManagerSettings, MatchSettings, SessionSettings
 from manager.usecases.permit import ACTIVE_PROOF, LeasePolicy, Permits
 from manager.usecases.prove_sites import ProofNotPossible, ProofPolicy, Prover
 
@@ -128,17 +130,28 @@ class Resource:
         self.setpoints_w.append(power_w)
 
 
+@dataclass
 class Proofs:
-    """Keeps nothing."""
+    """Keeps since when it was looked for earlier proofs: those that count, and all."""
+
+    looked_since_s: list[tuple[int, int]] = field(default_factory=list)
 
     async def asked(self, proof_id: str, **facts: object) -> None:
         assert facts["expire_s"]
 
     async def recent(self, site_id: SiteId, *, since_s: int, undecided_since_s: int) -> bool:
+        self.looked_since_s.append((since_s, undecided_since_s))
         return False
 
 
-def prover(cable: Cable, resource: Resource, *, fails_after: int | None = None) -> Prover:
+def prover(
+    cable: Cable,
+    resource: Resource,
+    *,
+    fails_after: int | None = None,
+    proofs: Proofs | None = None,
+    policy: ProofPolicy | None = None,
+) -> Prover:
     clock = {"s": NOW_S, "slept": 0}
 
     async def sleep(seconds: float) -> None:
@@ -149,8 +162,8 @@ def prover(cable: Cable, resource: Resource, *, fails_after: int | None = None) 
         await asyncio.sleep(0)
 
     return Prover(
-        proofs=Proofs(),
-        policy=ProofPolicy(),
+        proofs=proofs or Proofs(),
+        policy=policy or ProofPolicy(),
         cables=lambda: [cable],
         resources=lambda: [resource],
         now=lambda: clock["s"],
@@ -187,6 +200,20 @@ def test_a_vehicle_is_let_go_when_the_pattern_ends_or_breaks(fails_after: int | 
 def test_who_permits_or_can_move_nothing_is_not_asked(held: ResourceState | None) -> None:
     with pytest.raises(ProofNotPossible):
         asyncio.run(prover(Cable(), Resource(held=held)).ask(SITE, "appeal", "operator-1"))
+
+
+def test_how_soon_a_suspected_site_is_asked_again_is_a_setting() -> None:
+    match = MatchSettings(proof_again_s=7_200, proof_repeat_s=600)
+    settings = ManagerSettings.model_construct(match=match, session=SessionSettings())
+    proofs, site = Proofs(), CheckedSite(site_id=SITE, match=None, blocks=(), suspect=True)
+
+    async def scenario() -> None:
+        policy = proof_policy(settings)
+        await prover(Cable(), Resource(held=None), proofs=proofs, policy=policy).suspected(site)
+
+    asyncio.run(scenario())
+    assert proofs.looked_since_s == [(int(NOW_S) - 7_200, int(NOW_S) - 600)]
+    assert MatchSettings().proof_repeat_s == ProofPolicy().repeat_s
 
 
 def block(cause: BlockCause) -> SiteBlock:
