@@ -98,7 +98,7 @@ def connection(
     Raises:
         CommandError: Something is missing; the text says how to give it.
     """
-    demo = _demo(data or _path(DATA) if manager is None or tls is None else data)
+    demo = _demo(demo_folder(data) if manager is None or tls is None else data)
     target = manager or demo.get("manager") or os.environ.get(MANAGER)
     folder = tls or _path_of(demo.get("tls")) or _path(TLS)
     if not target:
@@ -109,6 +109,11 @@ def connection(
         raise CommandError(message)
     given = name or demo.get("server_name") or os.environ.get(SERVER_NAME)
     return Connection(target=_target(target), tls=folder, server_name=given or None)
+
+
+def demo_folder(given: Path | None) -> Path | None:
+    """The folder of a kept demo that is meant: the option's, else the environment's."""
+    return given or _path(DATA)
 
 
 def demo_fact(folder: Path, name: str) -> str | None:

@@ -27,7 +27,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from gridcord.chassis.exit_codes import ExitCode
-from gridcord.cli.connection import Data, Manager, ServerName, Tls, ask, connection, demo_fact
+from gridcord.cli.connection import (
+    Data,
+    Manager,
+    ServerName,
+    Tls,
+    ask,
+    connection,
+    demo_fact,
+    demo_folder,
+)
 from gridcord.cli.ending import CommandError
 from gridcord.cli.evidence_file import IncompleteFile, received
 from gridcord.cli.tables import AsJson, From, To, within
@@ -95,7 +104,7 @@ def export_command(
             help="The manager's: SQLite file, PostgreSQL address, or its settings (.toml).",
         ),
     ] = None,
-    site: Annotated[str, typer.Option(help="About this site.")] = "",
+    site: Annotated[str, typer.Option(help="About this site; all if neither is said.")] = "",
     driver: Annotated[str, typer.Option(help="About all sites where this driver was.")] = "",
     start: From = None,
     end: To = None,
@@ -111,13 +120,15 @@ def export_command(
 ) -> None:
     """Write a bundle from a manager or from its database, and verify it before it leaves.
 
-    Without --database, --data means the database of a kept demo; else a manager is asked.
+    It is about a site, a driver, or everything. Without --database, --data means the database of a
+    kept demo; else a manager is asked.
     """
-    if bool(site) == bool(driver):
-        message = "give either --site or --driver"
+    if site and driver:
+        message = "give --site or --driver, or neither for all sites"
         raise CommandError(message)
     times = within(start, end)
-    kept = database or (None if manager or data is None else demo_fact(data, "database"))
+    folder = None if manager else demo_folder(data)
+    kept = database or (None if folder is None else demo_fact(folder, "database"))
     try:
         if kept:
             asked = {"site_id": site, "driver_id": driver}

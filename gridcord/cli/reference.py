@@ -53,7 +53,8 @@ def _section(path: str, command: Any) -> str:
     options = [each for each in shown if each.param_type_name == "option"]
     usage = " ".join(("gridcord", path, *map(_placeholder, arguments)))
     lines = [f"### {path}", "", f"`{usage}`", "", _sentence(command), ""]
-    told = [each for each in options if each.opts[0] not in SHARED]
+    reaches = any(each.opts[0] == SHARED[0] for each in options)
+    told = [each for each in options if not (reaches and each.opts[0] in SHARED)]
     rows = [(_value(each), each.help or "") for each in arguments]
     rows += [(_option(each), _told(each)) for each in told]
     if rows:

@@ -17,7 +17,7 @@ from gridcord.cli.tables import From, To, within
 from gridcord.units import Period
 from manager.commands.ledger import Zone, month_of
 from manager.commands.row_files import Form, form_of, open_rows
-from manager.commands.stored import DatabaseOption, snapshot, terms_of
+from manager.commands.stored import DatabaseOption, DataOption, named_database, snapshot, terms_of
 from manager.storage.ledger import LEDGER, POSTING
 from manager.storage.rows import TransferRow
 from manager.storage.site_readings import READING
@@ -96,7 +96,8 @@ _LEDGER = (
 
 @app.command()
 def transfers(
-    database: DatabaseOption,
+    database: DatabaseOption = None,
+    data: DataOption = None,
     start: From = None,
     end: To = None,
     month: MonthOption = None,
@@ -109,12 +110,14 @@ def transfers(
     query = sa.select(*_TRANSFERS).order_by(TRANSFER.c.period_start, TRANSFER.c.cable_id)
     query = query.order_by(TRANSFER.c.journal_epoch, TRANSFER.c.sequence)
     chosen = Form.JSON if as_json else form
-    _export(database, query, TRANSFER.c.period_start, (start, end, month, zone), chosen, output)
+    named = named_database(database, data)
+    _export(named, query, TRANSFER.c.period_start, (start, end, month, zone), chosen, output)
 
 
 @app.command()
 def readings(
-    database: DatabaseOption,
+    database: DatabaseOption = None,
+    data: DataOption = None,
     start: From = None,
     end: To = None,
     month: MonthOption = None,
@@ -126,12 +129,14 @@ def readings(
     """Every reading of a site, by cables and by the utility, with all revisions, by site."""
     query = sa.select(*_READINGS).order_by(*READING.primary_key)
     chosen = Form.JSON if as_json else form
-    _export(database, query, READING.c.period_start, (start, end, month, zone), chosen, output)
+    named = named_database(database, data)
+    _export(named, query, READING.c.period_start, (start, end, month, zone), chosen, output)
 
 
 @app.command()
 def ledger(
-    database: DatabaseOption,
+    database: DatabaseOption = None,
+    data: DataOption = None,
     start: From = None,
     end: To = None,
     month: MonthOption = None,
@@ -147,7 +152,8 @@ def ledger(
         .order_by(LEDGER.c.ledger_number, POSTING.c.line)
     )
     chosen = Form.JSON if as_json else form
-    _export(database, query, LEDGER.c.period_start, (start, end, month, zone), chosen, output)
+    named = named_database(database, data)
+    _export(named, query, LEDGER.c.period_start, (start, end, month, zone), chosen, output)
 
 
 def _export(

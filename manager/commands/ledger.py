@@ -19,7 +19,15 @@ from gridcord.cli.tables import AsJson, console
 from gridcord.settlement.facts import Payout
 from gridcord.settlement.statement import Month
 from gridcord.units import Money
-from manager.commands.stored import DatabaseOption, changed, currency_of, snapshot, terms_of
+from manager.commands.stored import (
+    DatabaseOption,
+    DataOption,
+    changed,
+    currency_of,
+    named_database,
+    snapshot,
+    terms_of,
+)
 from manager.storage.ledger_check import check_ledger, reconcile
 from manager.storage.payouts import NotOver, close_month
 
@@ -37,12 +45,14 @@ def main() -> None:
 
 
 @app.command()
-def check(database: DatabaseOption, as_json: AsJson = False) -> None:
+def check(
+    database: DatabaseOption = None, data: DataOption = None, as_json: AsJson = False
+) -> None:
     """Sum every line, derive every entry again from its facts, and look for each record once.
 
     Exit code 0 when the ledger is right, 1 when it is not, 2 when it cannot be read.
     """
-    with snapshot(database) as connection:
+    with snapshot(named_database(database, data)) as connection:
         found = check_ledger(connection, terms_of(connection))
     if as_json:
         typer.echo(json.dumps({"ok": not found.problems, **asdict(found)}, indent=2))
@@ -61,13 +71,17 @@ def check(database: DatabaseOption, as_json: AsJson = False) -> None:
 
 @app.command("reconcile")
 def reconcile_command(
-    database: DatabaseOption, month: MonthOption, zone: Zone = None, as_json: AsJson = False
+    month: MonthOption,
+    database: DatabaseOption = None,
+    data: DataOption = None,
+    zone: Zone = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare what cables and meters told with the utility's readings, by site.
 
     Exit code 1 when a period of a site differs by more than the steps of both meters.
     """
-    with snapshot(database) as connection:
+    with snapshot(named_database(database, data)) as connection:
         terms = terms_of(connection)
         chosen = month_of(month, zone or terms.tariffs.versions[0].schedule.zone)
         start_s, end_s = chosen.bounds()
@@ -94,8 +108,9 @@ def reconcile_command(
 
 @app.command("close")
 def close_command(
-    database: DatabaseOption,
     month: MonthOption,
+    database: DatabaseOption = None,
+    data: DataOption = None,
     zone: Zone = None,
     currency: Annotated[
         str | None, typer.Option("--currency", help="ISO 4217; the tariff's if not said.")
@@ -120,7 +135,7 @@ def close_command(
         )
 
     try:
-        payouts = changed(database, work)
+        payouts = changed(named_database(database, data), work)
     except NotOver as error:
         raise CommandError(str(error), exit_code=ExitCode.NEGATIVE) from error
     if as_json:

@@ -20,7 +20,14 @@ from gridcord.settlement.statement_page import statement_page
 from gridcord.settlement.statement_table import statement_csv, statement_json
 from gridcord.settlement.terms import Terms
 from manager.commands.ledger import MonthOption, Zone, month_of
-from manager.commands.stored import DatabaseOption, currency_of, snapshot, terms_of
+from manager.commands.stored import (
+    DatabaseOption,
+    DataOption,
+    currency_of,
+    named_database,
+    snapshot,
+    terms_of,
+)
 from manager.storage.ledger import FACT, LEDGER, MARKET, POSTING, facts_of
 from manager.storage.rows import TransferRow
 
@@ -56,8 +63,9 @@ CurrencyOption = Annotated[
 @app.command()
 def driver(
     driver_id: Annotated[str, typer.Argument(help="The driver.")],
-    database: DatabaseOption,
     month: MonthOption,
+    database: DatabaseOption = None,
+    data: DataOption = None,
     zone: Zone = None,
     currency: CurrencyOption = None,
     form: FormOption = Form.HTML,
@@ -65,7 +73,7 @@ def driver(
     output: Output = None,
 ) -> None:
     """What a driver earned and owes, every half hour of a month."""
-    with snapshot(database) as connection:
+    with snapshot(named_database(database, data)) as connection:
         statement = _made(
             connection,
             driver_statement,
@@ -80,8 +88,9 @@ def driver(
 @app.command()
 def host(
     host_id: Annotated[str, typer.Argument(help="The host.")],
-    database: DatabaseOption,
     month: MonthOption,
+    database: DatabaseOption = None,
+    data: DataOption = None,
     zone: Zone = None,
     currency: CurrencyOption = None,
     form: FormOption = Form.HTML,
@@ -89,7 +98,7 @@ def host(
     output: Output = None,
 ) -> None:
     """What a host's own energy costs and what guests' fees bring, every half hour of a month."""
-    with snapshot(database) as connection:
+    with snapshot(named_database(database, data)) as connection:
         sites = _sites_of_host(terms_of(connection), host_id)
         statement = _made(
             connection,
@@ -166,7 +175,7 @@ def _opening(connection: Connection, account: Account, currency: str, start_s: i
 def _write(statement: Statement, form: Form, output: Path | None) -> None:
     text = _WRITERS[form](statement)
     if output is None:
-        typer.echo(text)
+        typer.echo(text, nl=not text.endswith("\n"))
         return
     try:
         output.write_text(text, encoding="utf-8", newline="")

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from gridcord.chassis.settings import SettingsError, load_settings
+from gridcord.cli.connection import DATA, demo_fact, demo_folder
 from gridcord.cli.ending import CommandError
 from gridcord.settlement.terms import Terms
 from manager.ports import StoreFull, StoreUnavailable
@@ -22,15 +23,38 @@ from manager.storage.snapshot import open_snapshot
 from manager.storage.terms import stored_terms
 
 DatabaseOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--database",
         metavar="FILE|URL",
         help="SQLite file, postgresql+psycopg:// address, or the manager's settings (.toml).",
     ),
 ]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help=f"Instead: the folder of a kept demo [{DATA}]."),
+]
 
 Value = TypeVar("Value")
+
+
+def named_database(database: str | None, data: Path | None) -> str:
+    """The database that options mean: --database, else the demo's of --data or the environment.
+
+    Raises:
+        CommandError: None is named, or the folder is none of a kept demo.
+    """
+    if database:
+        return database
+    folder = demo_folder(data)
+    if folder is None:
+        message = "which database? Give --database FILE|URL, or --data DIR for a kept demo"
+        raise CommandError(message)
+    kept = demo_fact(folder, "database")
+    if kept is None:
+        message = f"the demo in {folder} names no database"
+        raise CommandError(message)
+    return kept
 
 
 @contextmanager

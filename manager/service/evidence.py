@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 CHUNK_BYTES = 64 * 1024
+ALL_SITES = "all sites"  # what the audit log calls a bundle about everything
 _MOST_ID = 128
 _Status = grpc.StatusCode
 
@@ -61,7 +62,7 @@ class EvidenceServicer(EvidenceServiceServicer):
             await self._audit_log.note(
                 actor=operator_of_caller(),
                 action="EVIDENCE_EXPORTED",
-                subject=wanted.site_id or wanted.driver_id,
+                subject=wanted.site_id or wanted.driver_id or ALL_SITES,
                 root=root,
             )
             while chunk := file.read(CHUNK_BYTES):
@@ -69,8 +70,8 @@ class EvidenceServicer(EvidenceServiceServicer):
 
 
 def _wanted(request: pb.ExportBundleRequest) -> Wanted:
-    if bool(request.site_id) == bool(request.driver_id):
-        message = "give either site_id or driver_id"
+    if request.site_id and request.driver_id:
+        message = "give site_id or driver_id, not both"
         raise WireError(message)
     check_text(request.site_id, most=_MOST_ID, field="site_id")
     check_text(request.driver_id, most=_MOST_ID, field="driver_id")

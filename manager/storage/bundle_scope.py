@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,6 @@ from manager.storage.settlement import unsettled
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 
-_FOREVER_S = 2**40
-
 
 class NotJudged(ValueError):
     """A site has periods that the manager has not concluded about yet."""
@@ -31,11 +30,11 @@ class NothingThere(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What somebody asks a bundle about: a site, or a driver.
+    """What somebody asks a bundle about: a site, a driver, or with neither everything.
 
     Args:
-        site_id: This site; empty for a driver's.
-        driver_id: All sites where this driver was; empty for a site.
+        site_id: This site; empty for others.
+        driver_id: All sites where this driver was; empty for a site or for all sites.
         from_s: Periods that start at or after this, seconds since 1970 UTC; None from the first.
         to_s: And before this; None for all that is judged.
     """
@@ -99,6 +98,8 @@ def bundle_scope(connection: Connection, wanted: Wanted) -> BundleScope:
 def _condition(wanted: Wanted) -> Any:
     if wanted.site_id:
         return TRANSFER.c.site_id == wanted.site_id
+    if not wanted.driver_id:
+        return sa.true()
     return TRANSFER.c.driver_id == wanted.driver_id
 
 
@@ -143,10 +144,19 @@ def _begin(
 
 
 def _horizon(connection: Connection, site_ids: frozenset[str], to_s: int | None) -> int:
-    """The end of what every site is judged up to, and no more than is wanted."""
+    """The end of what every site is judged up to, and no more than is wanted.
+
+    A site of which nothing is left to judge holds nobody up: nobody may come there any more.
+    """
     query = sa.select(SITE).where(SITE.c.site_id.in_(site_ids)).order_by(SITE.c.site_id)
-    judged = (_judged_s(connection, row) for row in connection.execute(query).all())
-    horizon, last_s = min(judged, default=_FOREVER_S), _last_s(connection, site_ids)
+    judged = {
+        row.site_id: judged_s
+        for row in connection.execute(query).all()
+        if (judged_s := _judged_s(connection, row)) is not None
+    }
+    behind = [at_s for each, at_s in judged.items() if at_s < _last_s(connection, {each})]
+    last_s = _last_s(connection, site_ids)
+    horizon = min(behind, default=max((last_s, *judged.values())))
     if to_s is not None and horizon < to_s and horizon < last_s:
         message = (
             f"the manager has concluded about periods before {_time(horizon)} only: "
@@ -156,7 +166,8 @@ def _horizon(connection: Connection, site_ids: frozenset[str], to_s: int | None)
     return min(horizon, last_s if to_s is None else to_s)
 
 
-def _judged_s(connection: Connection, row: Any) -> int:
+def _judged_s(connection: Connection, row: Any) -> int | None:
+    """The end of what is concluded about a site; None where there is nothing to conclude from."""
     if row.matched_period is not None:
         length_s = matcher_state.from_plain(json.loads(row.matcher_state)).site.length_s
         return int(row.matched_period) + length_s
@@ -164,12 +175,13 @@ def _judged_s(connection: Connection, row: Any) -> int:
         FACT.c.site_id == row.site_id, FACT.c.kind.in_(("READING", "VERDICT"))
     )
     if connection.execute(read.limit(1)).first() is None:
-        return _FOREVER_S  # nothing to conclude from
+        return None
     message = f"the manager has not concluded about {row.site_id} yet: wait a moment"
     raise NotJudged(message)
 
 
-def _last_s(connection: Connection, site_ids: frozenset[str]) -> int:
+def _last_s(connection: Connection, site_ids: Collection[str]) -> int:
+    """Just behind the start of the last period that anything is known of."""
     query = sa.select(sa.func.max(FACT.c.period_start)).where(FACT.c.site_id.in_(site_ids))
     return int(connection.execute(query).scalar() or 0) + 1
 

@@ -73,6 +73,23 @@ def test_a_house_a_driver_and_every_derived_line_verify(town: ProvenTown, tmp_pa
     assert "MISMATCHED" in {line["verdict"]["verdict"] for line in mismatched}
 
 
+def test_everything_is_one_bundle(
+    town: ProvenTown, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = tmp_path / "here.zip", tmp_path / "there.zip"
+    assert export(town, here) == 0
+    assert ask(town, there) == 0
+    assert main(["evidence", "verify", str(there), "--complete"]) == 0
+    texts = contents(opened(there))
+    assert texts == contents(opened(here))
+    assert {json.loads(line)["cable_id"] for line in texts["keys"]} == {
+        cable.name for cable in town.cables
+    }
+    capsys.readouterr()
+    assert main(["export", "transfers", "--database", town.database, "--json"]) == 0
+    assert len(texts["earnings"]) == len(capsys.readouterr().out.splitlines())
+
+
 def test_a_manager_hands_out_what_its_database_says(
     town: ProvenTown, key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

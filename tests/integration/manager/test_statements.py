@@ -63,6 +63,27 @@ def test_what_statements_say_is_what_the_ledger_says(
         assert told["exact_micros"] == owed, account
 
 
+def test_the_folder_of_a_kept_demo_names_its_database(
+    town: ProvenTown,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "demo.json").write_text(json.dumps({"database": town.database}), "utf-8")
+    assert main(["ledger", "check", "--data", str(tmp_path)]) == 0
+    month = ("--month", MONTH, "--zone", "UTC")
+    assert main(["statement", "host", "host-1", "--data", str(tmp_path), *month, "--json"]) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("GRIDCORD_DATA", str(tmp_path))
+    assert main(["export", "transfers", "--json"]) == 0
+    assert capsys.readouterr().out
+    assert main(["evidence", "export", "-o", str(tmp_path / "all.zip")]) == 0
+    monkeypatch.delenv("GRIDCORD_DATA")
+    capsys.readouterr()
+    assert main(["ledger", "check"]) == 2
+    assert "--data DIR" in capsys.readouterr().err
+
+
 def test_a_month_that_runs_is_not_closed(
     town: ProvenTown, capsys: pytest.CaptureFixture[str]
 ) -> None:
