@@ -7,15 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import grpc
-
-from gridcord.chassis.channel import open_channel
-from gridcord.chassis.credentials import client_credentials, load_identity
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.sections import RemoteSettings
 from gridcord.chassis.server import Service
+from gridcord.clients.connector import Connector
 from gridcord.metering.reading import Permission
 from gridcord.session.opening import TakeoverPolicy
 from gridcord.wire.resource import ResourceIntroduction
@@ -311,7 +308,7 @@ class Manager:
         )
         self._lifecycle.add("figures", watch.run, on_failure=_RESTART)
         if settings.market is not None:
-            market = GrpcMarket(self._channel(settings.market))
+            market = GrpcMarket(self._connector(settings.market))
             demand = partial(follow_demand, market, self.demands)
             self._lifecycle.add("market_demand", demand, on_failure=_RESTART)
             self._settle_market(market)
@@ -362,13 +359,12 @@ class Manager:
 
     def _utility(self) -> GrpcUtility | None:
         remote = self._settings.utility
-        return None if remote is None else GrpcUtility(self._channel(remote))
+        return None if remote is None else GrpcUtility(self._connector(remote))
 
-    def _channel(self, remote: RemoteSettings) -> grpc.aio.Channel:
-        identity = load_identity(self._settings.tls.files())
-        return open_channel(
+    def _connector(self, remote: RemoteSettings) -> Connector:
+        return Connector(
             remote.target,
-            credentials=client_credentials(identity),
+            files=self._settings.tls.files(),
             expect=remote.server_name,
             deadline_s=remote.deadline_s,
         )

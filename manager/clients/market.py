@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
-
-import grpc
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
 from gridcord.api.market.v1 import market_service_pb2 as pb
 from gridcord.api.market.v1.market_service_pb2_grpc import MarketServiceStub
-from gridcord.chassis.failures import failure_of
 from gridcord.settlement.imbalance import Contract
 from gridcord.wire.values import (
     period_from_proto,
@@ -18,33 +15,37 @@ from gridcord.wire.values import (
     price_to_proto,
     time_from_proto,
 )
+from manager.clients.peer import Connect, Peer
 from manager.domain.bid import Bid, MarketTerms
 from manager.domain.demand import Demand
 from manager.domain.market_news import AreaContract, ImbalancePrice, MarketNews
-from manager.ports import AreaPrice, PeerUnavailable
+from manager.ports import AreaPrice
+
+if TYPE_CHECKING:
+    from gridcord.api.market.v1.market_service_pb2_grpc import MarketServiceAsyncStub
 
 
 class GrpcMarket:
-    """`manager.ports.Market` over a channel.
+    """`manager.ports.Market` over gRPC.
 
     Args:
-        channel: To the market adapter.
+        connect: Opens channels to the market adapter.
     """
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = MarketServiceStub(channel)
+    def __init__(self, connect: Connect) -> None:
+        self._peer: Peer[MarketServiceAsyncStub] = Peer("market", connect, MarketServiceStub)
 
     async def terms(self, market_id: str) -> MarketTerms | None:
         """What a market takes; None when there is none of that id with a gate."""
-        with _named():
-            response = await self._stub.ListMarkets(pb.ListMarketsRequest())
+        async with self._peer.called() as stub:
+            response = await stub.ListMarkets(pb.ListMarketsRequest())
         found = [market for market in response.markets if market.market_id == market_id]
         return _terms(found[0]) if found and found[0].HasField("next_gate_time") else None
 
     async def submit(self, bids: Sequence[Bid]) -> dict[str, str]:
         """Send bids; the reason of each that was refused, by id."""
-        with _named():
-            response = await self._stub.SubmitBids(
+        async with self._peer.called() as stub:
+            response = await stub.SubmitBids(
                 pb.SubmitBidsRequest(bids=[_bid(bid) for bid in bids]), timeout=30.0
             )
         return {
@@ -55,41 +56,32 @@ class GrpcMarket:
 
     async def watch_demand(self, cursor: str) -> AsyncIterator[tuple[Demand | None, str]]:
         """Demand as it changes, with the cursor behind each; None is a sign of life."""
-        with _named():
-            async for response in self._stub.WatchDemand(pb.WatchDemandRequest(cursor=cursor)):
+        async with self._peer.called() as stub:
+            async for response in stub.WatchDemand(pb.WatchDemandRequest(cursor=cursor)):
                 has = response.HasField("demand")
                 yield (_demand(response.demand) if has else None), response.cursor
 
     async def watch_contracts(self, cursor: str) -> AsyncIterator[tuple[MarketNews | None, str]]:
         """Contracts as they come, with the cursor behind each; None is a sign of life."""
-        with _named():
+        async with self._peer.called() as stub:
             request = pb.WatchContractsRequest(cursor=cursor)
-            async for response in self._stub.WatchContracts(request):
+            async for response in stub.WatchContracts(request):
                 has = response.HasField("contract")
                 yield (_contract(response.contract) if has else None), response.cursor
 
     async def watch_prices(self, cursor: str) -> AsyncIterator[tuple[MarketNews | None, str]]:
         """Imbalance prices as they come, as `watch_contracts`; others are passed over."""
-        with _named():
-            async for response in self._stub.WatchPrices(pb.WatchPricesRequest(cursor=cursor)):
+        async with self._peer.called() as stub:
+            async for response in stub.WatchPrices(pb.WatchPricesRequest(cursor=cursor)):
                 is_one = response.price.kind == pb.PRICE_KIND_IMBALANCE
                 yield (_imbalance_price(response.price) if is_one else None), response.cursor
 
     async def watch_day_ahead(self, cursor: str) -> AsyncIterator[tuple[AreaPrice | None, str]]:
         """Day-ahead prices as they are published; others are passed over."""
-        with _named():
-            async for response in self._stub.WatchPrices(pb.WatchPricesRequest(cursor=cursor)):
+        async with self._peer.called() as stub:
+            async for response in stub.WatchPrices(pb.WatchPricesRequest(cursor=cursor)):
                 is_one = response.price.kind == pb.PRICE_KIND_DAY_AHEAD
                 yield (_area_price(response.price) if is_one else None), response.cursor
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    try:
-        yield
-    except grpc.aio.AioRpcError as error:
-        failure = failure_of(error)
-        raise PeerUnavailable("market", failure.reason, failure.message) from error
 
 
 def _bid(bid: Bid) -> pb.Bid:

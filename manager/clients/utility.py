@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
-
-import grpc
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
 from gridcord.api.utility.v1 import utility_service_pb2 as pb
 from gridcord.api.utility.v1.utility_service_pb2_grpc import UtilityServiceStub
-from gridcord.chassis.failures import failure_of
 from gridcord.metering.reading import SiteReading
 from gridcord.metering.records import AssetLoading
 from gridcord.units import Period, Position, SiteId
@@ -19,22 +16,26 @@ from gridcord.wire.readings import (
     verdict_to_proto,
 )
 from gridcord.wire.values import period_to_proto, position_from_proto, position_to_proto
+from manager.clients.peer import Connect, Peer
 from manager.domain.site import RegisteredSite
 from manager.domain.transfer import StoredTransfer
 from manager.ports import PeerUnavailable
+
+if TYPE_CHECKING:
+    from gridcord.api.utility.v1.utility_service_pb2_grpc import UtilityServiceAsyncStub
 
 _REPORT_SIZE = 500
 
 
 class GrpcUtility:
-    """`manager.ports.Utility` over a channel.
+    """`manager.ports.Utility` over gRPC.
 
     Args:
-        channel: To the utility adapter.
+        connect: Opens channels to the utility adapter.
     """
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = UtilityServiceStub(channel)
+    def __init__(self, connect: Connect) -> None:
+        self._peer: Peer[UtilityServiceAsyncStub] = Peer("utility", connect, UtilityServiceStub)
 
     async def site(self, site_id: SiteId, found: Position | None) -> RegisteredSite | None:
         """What the utility tells of a site; None when it does not know it."""
@@ -42,8 +43,8 @@ class GrpcUtility:
             site_id=site_id, position=None if found is None else position_to_proto(found)
         )
         try:
-            with _named():
-                response = await self._stub.GetSite(request)
+            async with self._peer.called() as stub:
+                response = await stub.GetSite(request)
         except PeerUnavailable as error:
             if error.reason == "SITE_NOT_FOUND":
                 return None
@@ -55,14 +56,14 @@ class GrpcUtility:
         request = pb.ListReadingsRequest(
             site_id=site_id, first_period=period_to_proto(first), period_count=count
         )
-        with _named():
-            response = await self._stub.ListReadings(request)
+        async with self._peer.called() as stub:
+            response = await stub.ListReadings(request)
         return [reading_from_proto(reading) for reading in response.readings]
 
     async def watch_readings(self, cursor: str) -> AsyncIterator[tuple[SiteReading | None, str]]:
         """Readings as they are received, with the cursor behind each; None is a sign of life."""
-        with _named():
-            async for response in self._stub.WatchReadings(pb.WatchReadingsRequest(cursor=cursor)):
+        async with self._peer.called() as stub:
+            async for response in stub.WatchReadings(pb.WatchReadingsRequest(cursor=cursor)):
                 has = response.HasField("reading")
                 yield (reading_from_proto(response.reading) if has else None), response.cursor
 
@@ -71,8 +72,8 @@ class GrpcUtility:
     ) -> AsyncIterator[tuple[AssetLoading | None, tuple[str, ...], str]]:
         """Loadings of equipment with the sites below it, and the cursor behind each."""
         request = pb.WatchAssetLoadingRequest(cursor=cursor)
-        with _named():
-            async for response in self._stub.WatchAssetLoading(request):
+        async with self._peer.called() as stub:
+            async for response in stub.WatchAssetLoading(request):
                 has = response.HasField("asset_loading")
                 loading = asset_loading_from_proto(response.asset_loading) if has else None
                 yield loading, tuple(response.site_ids), response.cursor
@@ -85,17 +86,8 @@ class GrpcUtility:
                 part = transfers[start : start + _REPORT_SIZE]
                 yield pb.ReportTransfersRequest(transfers=[_reported(*each) for each in part])
 
-        with _named():
-            await self._stub.ReportTransfers(requests(), timeout=30.0)
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    try:
-        yield
-    except grpc.aio.AioRpcError as error:
-        failure = failure_of(error)
-        raise PeerUnavailable("utility", failure.reason, failure.message) from error
+        async with self._peer.called() as stub:
+            await stub.ReportTransfers(requests(), timeout=30.0)
 
 
 def _site(message: pb.Site) -> RegisteredSite:
