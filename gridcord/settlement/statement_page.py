@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from datetime import date
+from datetime import date, datetime, timedelta
 from html import escape
 from zoneinfo import ZoneInfo
 
@@ -19,7 +18,7 @@ _TITLES = {
     Purpose.IMBALANCE: "Imbalance",
 }
 _CSS = """
-body{font:14px/1.4 system-ui,sans-serif;color:#1c2530;max-width:60rem;margin:2rem auto;
+body{font:14px/1.4 system-ui,sans-serif;color:#1c2530;max-width:78rem;margin:2rem auto;
 padding:0 1rem}
 h1{font-size:1.4rem;margin:0}p{margin:.3rem 0}table{border-collapse:collapse;width:100%;
 margin:1rem 0}
@@ -27,9 +26,11 @@ th,td{padding:.2rem .5rem;text-align:right;border-bottom:1px solid #dde3ea;white
 th:first-child,td:first-child,.l{text-align:left}thead{display:table-header-group}
 tr{break-inside:avoid}tfoot td{font-weight:600;border-top:2px solid #1c2530}.sums{width:auto}
 .sums tr:last-child td,.sums .due td{font-weight:600}svg{width:100%;height:auto}
+.wide{overflow-x:auto}.wide td:nth-child(2){white-space:normal;overflow-wrap:anywhere;
+min-width:9rem}.wide :is(th,td):nth-child(2){text-align:left}
 @media print{body{margin:0;max-width:none;font-size:10px}}
 """
-_WIDTH, _HALF, _MARGIN = 720, 90, 46
+_WIDTH, _HALF, _MARGIN, _AXIS = 720, 90, 64, 12
 
 
 def statement_page(statement: Statement) -> str:
@@ -74,7 +75,24 @@ def _table(statement: Statement) -> str:
     heads += [_TITLES.get(each, each.value) for each in purposes] + ["Sum", "Tariff"]
     head = "".join(f"<th>{escape(each)}</th>" for each in heads)
     body = "".join(_row(statement, line, purposes, own=own) for line in statement.lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    foot = "".join(f"<td>{escape(cell)}</td>" for cell in _totals(statement, purposes, own=own))
+    table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody><tfoot><tr>{foot}</tr></tfoot>"
+    return f'<div class="wide"><table>{table}</table></div>'
+
+
+def _totals(statement: Statement, purposes: tuple[Purpose, ...], *, own: bool) -> list[str]:
+    """The last row: the sum of each column."""
+    lines = statement.lines
+    cells = ["All", ""]
+    cells += [_kwh(sum(each.charged_wh for each in lines))]
+    cells += [_kwh(sum(each.discharged_wh for each in lines))]
+    cells += [_kwh(sum(each.unpaid_wh for each in lines))]
+    cells += [_kwh(sum(each.own_wh or 0 for each in lines))] if own else []
+    cells += [
+        _amount(statement, sum(each.amounts.get(purpose, 0) for each in lines))
+        for purpose in purposes
+    ]
+    return [*cells, _amount(statement, sum(each.total_micros for each in lines)), ""]
 
 
 def _row(statement: Statement, line: Line, purposes: tuple[Purpose, ...], *, own: bool) -> str:
@@ -88,7 +106,7 @@ def _row(statement: Statement, line: Line, purposes: tuple[Purpose, ...], *, own
 
 
 def _chart(statement: Statement) -> str:
-    """Bars by day: discharged upwards, charged downwards."""
+    """Bars by day of the month: discharged upwards, charged downwards."""
     days = _days(statement)
     peak_wh = max((max(pair) for pair in days.values()), default=0)
     if not peak_wh:
@@ -106,8 +124,13 @@ def _chart(statement: Statement) -> str:
             (2 * _HALF - 2, f"-{_kwh(peak_wh)}"),
         )
     )
+    labels += "".join(
+        f'<text x="{_MARGIN + step * (place + 0.4):.1f}" y="{2 * _HALF + 9}" '
+        f'text-anchor="middle">{day.day}</text>'
+        for place, day in enumerate(sorted(days))
+    )
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {2 * _HALF}" role="img" font-size="9" '
+        f'<svg viewBox="0 0 {_WIDTH} {2 * _HALF + _AXIS}" role="img" font-size="9" '
         'aria-label="Energy by day: discharged upwards, charged downwards">'
         f'{labels}{bars}<line x1="{_MARGIN}" x2="{_WIDTH}" y1="{_HALF}" y2="{_HALF}" '
         'stroke="#1c2530"/></svg>'
@@ -130,14 +153,15 @@ def _bar(x: float, width: float, day: date, given: int, taken: int, peak: int) -
 
 
 def _days(statement: Statement) -> dict[date, tuple[int, int]]:
-    """Discharged and charged Wh by local day."""
+    """Discharged and charged Wh by local day, all days of the month."""
     zone = ZoneInfo(statement.month.zone)
-    days: defaultdict[date, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    first, end = (datetime.fromtimestamp(at_s, zone).date() for at_s in statement.month.bounds())
+    days = {first + timedelta(days=n): (0, 0) for n in range((end - first).days)}
     for line in statement.lines:
         day = line.period.start.astimezone(zone).date()
         given, taken = days[day]
         days[day] = given + line.discharged_wh, taken + line.charged_wh
-    return dict(days)
+    return days
 
 
 def _kwh(wh: int) -> str:

@@ -91,9 +91,9 @@ def reconcile_command(
         typer.echo(json.dumps(plain, indent=2))
     else:
         table = Table(box=None, pad_edge=False)
-        for title in ("site", "periods", "charged", "discharged", "read by utility", "its import"):
+        for title in ("site", "periods", "charged Wh", "discharged Wh", "read", "import Wh"):
             table.add_column(title)
-        for title in ("its export", "revised", "compared", "differing", "difference Wh"):
+        for title in ("export Wh", "revised", "compared", "differing", "difference Wh"):
             table.add_column(title)
         for each in sites:
             values = asdict(each)

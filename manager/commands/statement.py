@@ -74,6 +74,7 @@ def driver(
 ) -> None:
     """What a driver earned and owes, every half hour of a month."""
     with snapshot(named_database(database, data)) as connection:
+        _check_driver(connection, driver_id)
         statement = _made(
             connection,
             driver_statement,
@@ -110,6 +111,14 @@ def host(
             sites,
         )
     _write(statement, Form.JSON if as_json else form, output)
+
+
+def _check_driver(connection: Connection, driver_id: str) -> None:
+    """Refuse a name that no record has: a mistyped one would get an empty statement."""
+    query = sa.select(TRANSFER.c.driver_id).where(TRANSFER.c.driver_id == driver_id).limit(1)
+    if connection.execute(query).first() is None:
+        message = f"no record has a driver called {driver_id}"
+        raise CommandError(message)
 
 
 def _sites_of_host(terms: Terms, host_id: str) -> list[str]:

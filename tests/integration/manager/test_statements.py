@@ -46,6 +46,8 @@ def test_a_host_pays_for_the_house_alone_and_gets_fees_for_guests(
     assert [row["own_kwh"] for row in rows] == [f"{wh / 1000:.3f}" for wh in own]
     assert statement(town, "host", "nobody", "--json") == 2
     assert "no site has a host called nobody" in capsys.readouterr().err
+    assert statement(town, "driver", "nobody", "--json") == 2
+    assert "no record has a driver called nobody" in capsys.readouterr().err
 
 
 def test_what_statements_say_is_what_the_ledger_says(
