@@ -38,6 +38,7 @@ class _Measured:
     """What is known of one period."""
 
     parts_wh: int = 0
+    parts_uncertain_wh: int = 0
     has_record: bool = False
     whole: bool = True  # the cable watched all of it
     meter: PeriodEnergy | None = None
@@ -107,6 +108,7 @@ class SiteObserver:
         """The cable counted a part of a period."""
         measured = self._of(part.period.start_s)
         measured.parts_wh += part.net_wh
+        measured.parts_uncertain_wh += part.uncertain_wh
         measured.has_record = True
         measured.session = self._session
 
@@ -205,6 +207,8 @@ class SiteObserver:
             export_wh=_usable(measured.meter, "export_wh"),
             consumption_wh=_usable(measured.hems, "import_wh"),
             session=measured.session,
+            uncertain_wh=measured.parts_uncertain_wh
+            + sum(part.uncertain_wh for part in (measured.meter, measured.hems) if part),
         )
 
     def _readings(self, period: Period, measured: _Measured) -> list[SiteReading]:
@@ -255,8 +259,13 @@ class SiteObserver:
 
 
 def _usable(part: PeriodEnergy | None, name: str) -> int | None:
-    """A value of a part that covers its period; nothing of one that does not."""
-    if part is None or part.quality is ReadingQuality.PARTIAL:
+    """A value of a part that covers its period; nothing of one that does not, or only by guess."""
+    if part is None or part.quality is ReadingQuality.PARTIAL or _guessed(part):
         return None
     value: int | None = getattr(part, name)
     return value
+
+
+def _guessed(part: PeriodEnergy) -> bool:
+    """Both ends lie in one gap: it tells an average of hours, and nothing of this period."""
+    return part.start.estimated and part.end.estimated and part.unmeasured_s >= part.period.length_s

@@ -67,6 +67,7 @@ class SiteSettings(Section):
     reading_grace_s: float = Field(default=600.0, ge=0)
     settle_s: float = Field(default=5.0, ge=0)
     request_interval_s: float = Field(default=30.0, ge=0)
+    max_gap_s: float = Field(default=300.0, gt=0)
 
 
 class HemsSettings(Section):

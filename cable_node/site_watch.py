@@ -24,8 +24,6 @@ READING = "READING"
 LOST = "LOST"
 WAITING = "WAITING_FOR_CREDENTIALS"
 
-_LONG_GAP_S = 7 * 86_400.0  # a meter that tells half hours only is not silent in between
-
 log = structlog.get_logger()
 
 Note = Callable[[CableEvent], Awaitable[object]]
@@ -63,7 +61,7 @@ class SiteMeterWatch:
         self._given = asyncio.Event()
         self._accumulator = Accumulator(
             length_s=period_s,
-            limits=RegisterLimits(max_power_w=100_000, max_gap_s=_LONG_GAP_S),
+            limits=RegisterLimits(max_power_w=100_000, max_gap_s=settings.max_gap_s),
         )
         self.meter: SiteMeter | None = None
 

@@ -82,15 +82,13 @@ def _site_period(period: Period, facts: Gathering, session: int | None) -> SiteP
 def _newest(facts: Gathering, source: ReadingSource) -> SiteReading | None:
     """The highest revision of a source; of a meter only where it measured the whole period.
 
-    What the utility estimated was not measured at all.
+    What was estimated was not measured at all.
     """
     of_source = [each for each in facts.readings if each.source is source]
     newest = max(of_source, key=lambda each: (each.revision, str(each)), default=None)
     if newest is None or source is ReadingSource.HEMS:
         return newest
-    poor = {ReadingQuality.PARTIAL}
-    if source is ReadingSource.UTILITY:
-        poor.add(ReadingQuality.ESTIMATED)
+    poor = (ReadingQuality.PARTIAL, ReadingQuality.ESTIMATED)
     return newest if newest.quality not in poor and newest.import_wh is not None else None
 
 

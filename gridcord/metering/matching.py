@@ -81,7 +81,7 @@ class SitePeriod:
             not known.
         session: Number of the plug-in session, rising; None while nothing is plugged in (or when
             sessions are not told apart).
-        uncertain_wh: How far `transferred_wh` may be off by itself (one scale), Wh, >= 0: more than
+        uncertain_wh: How far the values may be off by themselves (one scale), Wh, >= 0: more than
             nothing where a boundary of the period was interpolated across a gap.
     """
 

@@ -9,10 +9,12 @@ that went back) the part is closed at the last good sample and the break is decl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from gridcord.metering.matching import gap_uncertainty_wh
 from gridcord.metering.reading import ReadingQuality, ReadingSource, Registers, SiteReading
 from gridcord.units import Period, SiteId
 
@@ -101,6 +103,19 @@ class PeriodEnergy:
     def net_wh(self) -> int:
         """Import minus export, Wh; for a cable this is the transferred energy."""
         return self.import_wh - (self.export_wh or 0)
+
+    @property
+    def unmeasured_s(self) -> float:
+        """Seconds between the two ends that lie in gaps, >= 0; what was not connected is none."""
+        outside_s = self.period.length_s - (self.end.at_s - self.start.at_s)
+        return max(0.0, self.missing_s - outside_s)
+
+    @property
+    def uncertain_wh(self) -> int:
+        """How far the energy may be off by an end that was interpolated (one scale), Wh, >= 0."""
+        if self.quality is not ReadingQuality.ESTIMATED:
+            return 0
+        return gap_uncertainty_wh(unmeasured_s=math.ceil(self.unmeasured_s))
 
     def reading(self, *, site_id: SiteId, source: ReadingSource) -> SiteReading:
         """The same as a site's reading."""

@@ -67,11 +67,12 @@ class PeriodFacts:
         """The utility's before the house's own.
 
         A value that the utility put in the place of one that was not measured tells what a house
-        usually uses, not what this one used: it would accuse whoever discharged.
+        usually uses, not what this one used: it would accuse whoever discharged. Nor does one that
+        the house's own meter was silent about.
         """
         if self.utility is not None and _measured(self.utility):
             return self.utility
-        return self.meter if self.meter is not None and _whole(self.meter) else None
+        return self.meter if self.meter is not None and _measured(self.meter) else None
 
 
 def _whole(reading: SiteReading) -> bool:
@@ -218,7 +219,7 @@ def readings_differ(readings: Sequence[SiteReading]) -> tuple[int, int]:
         meter = found.get((start_s, ReadingSource.SMART_METER))
         if source is not ReadingSource.UTILITY or meter is None:
             continue
-        if _measured(utility) and _whole(meter):
+        if _measured(utility) and _measured(meter):
             compared += 1
             differing += _gap_wh(utility, meter) > _allowed_wh(utility, meter)
     return differing, compared

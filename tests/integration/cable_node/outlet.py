@@ -162,10 +162,16 @@ class Outlet:
                 "vehicle_id": f"vehicle-{self.plan.number}",
                 "period_s": PERIOD_S,
                 "sample_s": SAMPLE_S,
+                "max_gap_s": speed,  # a busy machine may keep a cable from reading for a second
                 "clock_synchronised": True,
             },
             "meter": {"port": str(self.folder / "meter")},
-            "site": {"driver": "p1", "version": "5", "port": str(self.folder / "site")},
+            "site": {
+                "driver": "p1",
+                "version": "5",
+                "port": str(self.folder / "site"),
+                "max_gap_s": 2 * speed,
+            },
             "position": {"driver": "nmea", "port": str(self.folder / "gps")},
             "contactor": {
                 "driver": "rapi",

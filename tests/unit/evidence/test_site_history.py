@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from gridcord.evidence.site_history import SiteHistory, matches, site_periods
 from gridcord.metering.matching import Finding, MatchPolicy, MatchRule, MeteredSite
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
@@ -64,16 +66,25 @@ def test_a_boundary_across_a_gap_is_used_with_its_uncertainty() -> None:
     assert (found.transferred_wh, found.uncertain_wh) == (-700, 10)
 
 
-def test_what_the_utility_estimated_is_no_reading() -> None:
-    (key, facts), guess = half_hour(0, -700), ReadingQuality.ESTIMATED
-    for source, import_wh in ((ReadingSource.UTILITY, 900), (ReadingSource.SMART_METER, 300)):
+@pytest.mark.parametrize(
+    ("of_the_house", "import_wh"),
+    [(ReadingQuality.COMPLETE, 300), (ReadingQuality.ESTIMATED, None)],
+)
+def test_what_was_estimated_is_no_reading(
+    of_the_house: ReadingQuality, import_wh: int | None
+) -> None:
+    key, facts = half_hour(0, -700)
+    for source, quality, told_wh in (
+        (ReadingSource.UTILITY, ReadingQuality.ESTIMATED, 900),
+        (ReadingSource.SMART_METER, of_the_house, 300),
+    ):
         reading = SiteReading(
             site_id=SiteId("obis:4530303033"), period=key, source=source, revision=1,
-            import_wh=import_wh, export_wh=0, quality=guess,
+            import_wh=told_wh, export_wh=0, quality=quality,
         )  # fmt: skip
         facts = facts.gathered(reading)
     (period,) = site_periods({key: facts})
-    assert period.import_wh == 300
+    assert period.import_wh == import_wh
 
 
 def test_matching_is_the_matchers_own() -> None:
