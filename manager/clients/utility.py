@@ -99,8 +99,6 @@ def _site(message: pb.Site) -> RegisteredSite:
         rated_power_w=message.rated_power_w if message.HasField("rated_power_w") else None,
         assets=tuple(asset_loading_from_proto(asset) for asset in message.assets),
         area_id=message.area_id,
-        route_b_id=message.route_b_id,
-        route_b_password=message.route_b_password,
     )
 
 

@@ -10,7 +10,7 @@ from gridcord.units import Position, SiteId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredSite:
-    """What the utility tells of a site.
+    """What the utility tells of a site; not its route-B secrets, which an operator hands over.
 
     Args:
         site_id: The site.
@@ -20,8 +20,6 @@ class RegisteredSite:
         rated_power_w: Most the connection carries, W; None when not known.
         assets: The equipment above it, nearest first.
         area_id: Market area; empty when not known.
-        route_b_id: For cables at this site; empty without the host's consent.
-        route_b_password: A secret.
     """
 
     site_id: SiteId
@@ -31,8 +29,6 @@ class RegisteredSite:
     rated_power_w: int | None = None
     assets: tuple[AssetLoading, ...] = ()
     area_id: str = ""
-    route_b_id: str = ""
-    route_b_password: str = ""
 
 
 def distance_m(*, registered: RegisteredSite, found: Position) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -169,7 +169,8 @@ def _registered(row: Any, now_s: int, *, moved: bool) -> RegisteredSite | None:
     """What the utility told; in privacy mode its answer was about one position only."""
     if row is None or row.registered is None or now_s - row.registered_s > ASK_AGAIN_S:
         return None
-    values = json.loads(row.registered)
+    known = {each.name for each in fields(RegisteredSite)}  # an older version kept more
+    values = {name: each for name, each in json.loads(row.registered).items() if name in known}
     position = values.pop("position")
     if moved and values["position_inside"] is not None:
         return None
@@ -256,7 +257,7 @@ class _Check:
         values: dict[str, Any] = {}
         registered = self._registered
         if registered is not None:
-            plain = asdict(registered) | {"assets": [], "route_b_password": ""}
+            plain = asdict(registered) | {"assets": []}
             values |= {"registered": json.dumps(plain), "registered_s": self._now_s}
             for loading in registered.assets:
                 store_loading(self._connection, loading, [self._site.site_id])

@@ -106,6 +106,20 @@ def test_in_privacy_mode_the_utility_says_inside_or_outside(
     assert causes(sites) == blocked
 
 
+def test_what_an_older_version_kept_of_a_site_is_understood(sites: Sites) -> None:
+    sites.connect(now_s=NOW_S, position=fixed(TOKYO, NOW_S))
+    sites.check(now_s=NOW_S, registered=REGISTERED)
+    query = sa.select(SITE_TABLE.c.registered).where(SITE_TABLE.c.site_id == SITE)
+    kept = sites.database.read_now(lambda c: str(c.execute(query).scalar()))
+    assert "route_b" not in kept
+    older = json.dumps(json.loads(kept) | {"route_b_id": "0" * 32, "route_b_password": ""})
+    update = SITE_TABLE.update().where(SITE_TABLE.c.site_id == SITE).values(registered=older)
+    sites.database.write_now(lambda c: c.execute(update))
+    sites.connect(now_s=NOW_S + 900, position=fixed(YOKOHAMA, NOW_S + 900))
+    (due,) = asyncio.run(sites.checks.due(now_s=NOW_S + 900, limit=9))
+    assert due.registered == REGISTERED
+
+
 def test_in_privacy_mode_each_position_is_asked_for_anew(sites: Sites) -> None:
     private = RegisteredSite(site_id=SITE, position_inside=True)
     sites.connect(now_s=NOW_S, position=fixed(TOKYO, NOW_S))
