@@ -140,14 +140,14 @@ def insert_many(
             list(rows),
         )
         return
-    arrays = ", ".join(f"%s::{_PG_TYPES[type(table.c[name].type)]}[]" for name in columns)
+    arrays = ", ".join(f"%s::{PG_TYPES[type(table.c[name].type)]}[]" for name in columns)
     connection.exec_driver_sql(
         f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})",  # noqa: S608
         tuple(list(column) for column in zip(*rows, strict=True)),
     )
 
 
-_PG_TYPES: dict[type, str] = {
+PG_TYPES: dict[type, str] = {
     sa.BigInteger: "bigint",
     sa.String: "text",
     sa.Text: "text",

@@ -6,8 +6,8 @@ ledger says, in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +32,7 @@ from gridcord.settlement.transfer import Transfer, TransferKey
 from gridcord.units import CableId, Period
 from gridcord.wire.journal import entry_from_bytes
 from manager.storage import ledger
+from manager.storage.batches import rows_at, update_many
 from manager.storage.engine import Database, take_numbers
 from manager.storage.followers import cursor_of, move_cursor
 from manager.storage.journals import ENTRY, QUARANTINE
@@ -95,8 +96,9 @@ def settle(connection: Connection, terms: Terms, *, now_s: int, limit: int) -> i
         transfers = (new.content for new in facts if isinstance(new.content, Transfer))
         records_came(connection, {each.period.start_s for each in transfers})
         seen += looked_at
-    for subject, state in writer.states.items():
-        _pay(connection, subject, state.facts, terms, now_s=now_s)
+    states = writer.states.items()
+    earned = [each for about, state in states for each in _earned(about, state.facts, terms)]
+    _tell(connection, earned, now_s)
     return seen
 
 
@@ -245,17 +247,17 @@ def finding_of(match: StatedMatch) -> Finding:
     return Finding.FAULT if match.fault else Finding.UNDECIDED
 
 
-def _pay(
-    connection: Connection, subject: Subject, facts: Gathering, terms: Terms, *, now_s: int
-) -> None:
-    """Tell the records of a subject what they earn by all that the ledger knows."""
+def _earned(
+    subject: Subject, facts: Gathering, terms: Terms
+) -> Iterable[tuple[TransferKey, dict[str, Any]]]:
+    """What the records of a subject earn by all that the ledger knows, as columns."""
     if isinstance(subject, CableSubject):
         for key, earned in cable_half_hour(facts=facts, terms=terms).items():
-            _tell(connection, key, _availability(earned), now_s)
+            yield key, _availability(earned)
     elif isinstance(subject, SiteSubject):
         result = site_half_hour(subject=subject, facts=facts, terms=terms)
         for key, earned in result.energy.items():
-            _tell(connection, key, _energy(earned), now_s)
+            yield key, _energy(earned)
 
 
 def _availability(earned: Earning) -> dict[str, Any]:
@@ -273,21 +275,34 @@ def _energy(earned: Earning) -> dict[str, Any]:
     }
 
 
-def _tell(connection: Connection, key: TransferKey, amounts: dict[str, Any], now_s: int) -> None:
-    this = (
-        TRANSFER.c.cable_id == key.cable_id,
-        TRANSFER.c.journal_epoch == key.journal_epoch,
-        TRANSFER.c.sequence == key.sequence_number,
-    )
-    row = connection.execute(sa.select(TRANSFER).where(*this)).first()
-    if row is None or all(getattr(row, name) == value for name, value in amounts.items()):
+_EARNED = ("currency", "availability_micros", "energy_micros", "tariff_version")
+
+
+def _tell(
+    connection: Connection, earned: Sequence[tuple[TransferKey, dict[str, Any]]], now_s: int
+) -> None:
+    """Tell records what they earn; one that knows it already is left as it is."""
+    names = [column.name for column in TRANSFER.primary_key]
+    rows = rows_at(connection, TRANSFER, names, (astuple(key) for key, _ in earned))
+    told = {tuple(row[name] for name in names): row for row in (r._asdict() for r in rows)}
+    after: dict[tuple[Any, ...], dict[str, Any]] = {}
+    numbers: dict[tuple[Any, ...], int] = {}
+    changes = 0
+    for key, amounts in ((astuple(key), amounts) for key, amounts in earned):
+        if key not in told:
+            continue
+        known = after.get(key) or {name: told[key][name] for name in _EARNED}
+        if amounts.items() <= known.items():
+            continue
+        after[key] = known | amounts
+        numbers[key] = changes
+        changes += 1
+    if not changes:
         return
-    connection.execute(
-        TRANSFER.update()
-        .where(*this)
-        .values(
-            **amounts,
-            update_number=take_numbers(connection, "transfer_update", 1),
-            update_s=now_s,
-        )
+    first = take_numbers(connection, "transfer_update", changes)
+    update_many(
+        connection,
+        TRANSFER,
+        (*_EARNED, "update_number", "update_s"),
+        [(*values.values(), first + numbers[key], now_s, *key) for key, values in after.items()],
     )
