@@ -19,6 +19,7 @@ from gridcord.settlement.terms import Terms
 from manager.ports import StoreFull, StoreUnavailable
 from manager.settings import ManagerSettings
 from manager.storage.engine import Database
+from manager.storage.schema import other_version
 from manager.storage.snapshot import open_snapshot
 from manager.storage.terms import stored_terms
 
@@ -70,6 +71,7 @@ def snapshot(database: str) -> Iterator[Connection]:
     url = _url(database)
     try:
         with open_snapshot(url) as connection:
+            _check_version(connection, url)
             yield connection
     except SQLAlchemyError as error:
         message = f"{_shown(url)} cannot be read as a manager's database: {_reason(error)}"
@@ -87,14 +89,34 @@ def changed(database: str, work: Callable[[Connection], Value]) -> Value:
         CommandError: There is no such database, it is none of a manager, or it cannot be written.
     """
     url = _url(database)
+
+    def checked(connection: Connection) -> Value:
+        _check_version(connection, url)
+        return work(connection)
+
     opened = Database(url.render_as_string(hide_password=False))
     try:
-        return opened.write_now(work)
+        return opened.write_now(checked)
     except (SQLAlchemyError, StoreFull, StoreUnavailable) as error:
         message = f"{_shown(url)} cannot be changed: {_reason(error)}"
         raise CommandError(message) from error
     finally:
         opened.close()
+
+
+def _check_version(connection: Connection, url: sa.URL) -> None:
+    """Refuse tables of another version: what they say could be misread.
+
+    Raises:
+        CommandError: They are.
+    """
+    stands_at = other_version(connection)
+    if stands_at is not None:
+        message = (
+            f"{_shown(url)} has the tables of another version of Gridcord (step {stands_at}): "
+            "use that version, or start a manager of this version on it once"
+        )
+        raise CommandError(message)
 
 
 def _reason(error: Exception) -> str:

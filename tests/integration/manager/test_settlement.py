@@ -22,6 +22,7 @@ from gridcord.metering.records import SiteObservation, TransferRecord
 from gridcord.metering.verdict import StatedMatch
 from gridcord.units import Period
 from manager.storage.engine import Database
+from manager.storage.schema import migrate
 from manager.storage.utility_facts import SqlUtilityFacts
 from tests.integration.manager.conftest import ManagerProcess, running_manager
 from tests.integration.manager.recording import (
@@ -216,3 +217,12 @@ def test_a_database_that_is_none_is_named(
     other.write_bytes(b"")
     assert main(["ledger", "check", "--database", str(other)]) == 2
     assert "cannot be read as a manager's database" in capsys.readouterr().err
+    database = Database(f"sqlite:///{other}")
+    migrate(database)
+    old = sa.text("UPDATE alembic_version SET version_num = '0001'")
+    database.write_now(lambda connection: connection.execute(old))
+    database.close()
+    assert main(["ledger", "check", "--database", str(other)]) == 2
+    assert "another version of Gridcord (step 0001)" in capsys.readouterr().err
+    assert main(["ledger", "close", "--database", str(other), "--month", "2026-01"]) == 2
+    assert "another version of Gridcord (step 0001)" in capsys.readouterr().err
