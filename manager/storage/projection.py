@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gridcord.metering.reading import Permission, Verdict
+from gridcord.metering.reading import Permission, SiteReading, Verdict
 from gridcord.metering.records import (
     AssetLoading,
     CableEvent,
@@ -23,7 +23,6 @@ from gridcord.metering.records import (
 )
 from gridcord.session.entry import EntryKey
 from gridcord.settlement.terms import Terms
-from gridcord.units import Period
 from manager.domain.logged_entry import LoggedEntry, ReadEntry
 from manager.storage import audit, notices
 from manager.storage.engine import Database, insert_many, take_numbers, upsert
@@ -34,25 +33,20 @@ from manager.storage.rechecks import MISMATCH, SAMPLE, enqueue, sampled
 from manager.storage.rows import (
     CableRow,
     CableSessionRow,
-    RegisterGapRow,
     SiteRow,
     TransferRow,
 )
 from manager.storage.settlement import settle
 from manager.storage.site_blocks import ASSET, SITE_ASSET
-from manager.storage.site_readings import insert_readings, judge_anew, know_site
-from manager.storage.stated_matches import match_to_json
+from manager.storage.site_readings import insert_received, judge_anew, know_sites
+from manager.storage.transfer_batch import TransferBatch
 
 CABLE: sa.Table = CableRow.__table__  # type: ignore[attr-defined]
 SESSION: sa.Table = CableSessionRow.__table__  # type: ignore[attr-defined]
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
-GAP: sa.Table = RegisterGapRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 
 FOLLOWER = "projection"
-NEW = "NEW"
-
-_TRANSFER_COLUMNS = [column.name for column in TRANSFER.columns]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +84,7 @@ class SqlProjection:
         """Derive what follows from entries, in order, and move on behind the last."""
 
         def work(connection: Connection) -> None:
-            _Batch(connection, self._policy, now_s).apply(entries)
+            _apply(connection, entries, self._policy, now_s=now_s)
             move_cursor(connection, FOLLOWER, str(entries[-1].entry.number))
             settle(connection, self._policy.terms, now_s=now_s, limit=len(entries))
 
@@ -125,33 +119,72 @@ def _pending(connection: Connection, limit: int) -> list[LoggedEntry]:
     ]
 
 
-class _Batch:
-    """One batch within its transaction."""
+def _apply(
+    connection: Connection, entries: Sequence[ReadEntry], policy: ProjectionPolicy, *, now_s: int
+) -> None:
+    """Derive from entries in order; a proof may rest on all that was told before it."""
+    for proofs, run in groupby(entries, key=lambda read: isinstance(read.content, ProofRecord)):
+        if not proofs:
+            _Batch(connection, list(run), policy, now_s).apply()
+            continue
+        for read in run:
+            assert isinstance(read.content, ProofRecord)
+            apply_proof(
+                connection,
+                read.content,
+                cable_id=read.entry.key.cable_id,
+                failed_permission=policy.proof_failed,
+                now_s=now_s,
+            )
 
-    def __init__(self, connection: Connection, policy: ProjectionPolicy, now_s: int) -> None:
+
+class _Batch:
+    """A run of entries within its transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        entries: Sequence[ReadEntry],
+        policy: ProjectionPolicy,
+        now_s: int,
+    ) -> None:
         self._connection = connection
+        self._entries = entries
         self._policy = policy
         self._now_s = now_s
+        self._transfers = TransferBatch(connection, entries, now_s=now_s)
 
-    def apply(self, entries: Sequence[ReadEntry]) -> None:
-        for read in entries:
+    def apply(self) -> None:
+        self._sites()
+        for read in self._entries:
             content = read.content
             if read.doubt is not None:
                 self._quarantine(read)
             elif isinstance(content, TransferRecord):
-                self._transfer(read.entry, content)
+                self._transfers.add(read.entry, content)
             elif isinstance(content, SiteObservation):
                 self._observation(read.entry, content)
             elif isinstance(content, CableEvent):
                 self._event(read.entry, content)
-            elif isinstance(content, ProofRecord):
-                apply_proof(
-                    self._connection,
-                    content,
-                    cable_id=read.entry.key.cable_id,
-                    failed_permission=self._policy.proof_failed,
-                    now_s=self._now_s,
-                )
+        self._transfers.write()
+
+    def _sites(self) -> None:
+        """Sites are known from now on; where their past changes they are judged anew."""
+        seen: dict[str, None] = {}
+        anew: dict[str, int] = {}
+        readings: list[tuple[SiteReading, int]] = []
+        for read in self._entries:
+            content = read.content
+            if isinstance(content, SiteObservation):
+                seen[content.site_id] = None
+                readings += [(each, read.entry.receive_s) for each in content.readings]
+            elif isinstance(content, TransferRecord) and content.site_id:
+                seen[content.site_id] = None
+                start_s = content.period.start_s
+                anew[content.site_id] = min(start_s, anew.get(content.site_id, start_s))
+        know_sites(self._connection, seen, now_s=self._now_s)
+        judge_anew(self._connection, anew)
+        insert_received(self._connection, readings)
 
     def _quarantine(self, read: ReadEntry) -> None:
         assert read.doubt is not None
@@ -169,84 +202,14 @@ class _Batch:
             detail=doubt.detail,
         )
 
-    def _transfer(self, entry: LoggedEntry, record: TransferRecord) -> None:
-        self._check_chain(entry.key, record)
-        if record.site_id:
-            know_site(self._connection, record.site_id, now_s=self._now_s)
-            judge_anew(self._connection, record.site_id, start_s=record.period.start_s)
-        number = take_numbers(self._connection, "transfer_update", 1)
-        position = record.position
-        values: dict[str, Any] = {
-            "cable_id": entry.key.cable_id,
-            "journal_epoch": entry.key.journal_epoch,
-            "sequence": entry.key.sequence,
-            "entry_number": entry.number,
-            "period_start": record.period.start_s,
-            "period_length": record.period.length_s,
-            "start_s": record.start_s,
-            "end_s": record.end_s,
-            "site_id": record.site_id,
-            "driver_id": record.driver_id,
-            "vehicle_id": record.vehicle_id,
-            "site_to_vehicle_start_wh": record.site_to_vehicle_start_wh,
-            "site_to_vehicle_end_wh": record.site_to_vehicle_end_wh,
-            "vehicle_to_site_start_wh": record.vehicle_to_site_start_wh,
-            "vehicle_to_site_end_wh": record.vehicle_to_site_end_wh,
-            "quality": record.quality.value,
-            "missing_s": record.missing_s,
-            "clock_state": record.clock_state.value,
-            "latitude_deg": position and position.latitude_deg,
-            "longitude_deg": position and position.longitude_deg,
-            "accuracy_m": position and position.accuracy_m,
-            "fix_s": position and position.fix_time_s,
-            "currency": "",
-            "availability_micros": None,
-            "energy_micros": None,
-            "tariff_version": "",
-            "cable_match": None,
-            "manager_match": None,
-            "forward_state": NEW,
-            "revision": 0,
-            "update_number": number,
-            "create_s": entry.receive_s,
-            "update_s": self._now_s,
-        }
-        row = tuple(values[name] for name in _TRANSFER_COLUMNS)
-        insert_many(self._connection, TRANSFER, _TRANSFER_COLUMNS, [row])
-
-    def _check_chain(self, key: EntryKey, record: TransferRecord) -> None:
-        """Registers go on where the record before left them, or the gap is noted."""
-        before = self._connection.execute(
-            sa.select(TRANSFER.c.site_to_vehicle_end_wh, TRANSFER.c.vehicle_to_site_end_wh)
-            .where(
-                TRANSFER.c.cable_id == key.cable_id,
-                TRANSFER.c.journal_epoch == key.journal_epoch,
-                TRANSFER.c.sequence < key.sequence,
-            )
-            .order_by(TRANSFER.c.sequence.desc())
-            .limit(1)
-        ).first()
-        if before is None:
-            return
-        taken = record.site_to_vehicle_start_wh - before.site_to_vehicle_end_wh
-        given = record.vehicle_to_site_start_wh - before.vehicle_to_site_end_wh
-        if taken or given:
-            self._connection.execute(
-                GAP.insert().values(
-                    **key._asdict(), site_to_vehicle_gap_wh=taken, vehicle_to_site_gap_wh=given
-                )
-            )
-
     def _observation(self, entry: LoggedEntry, observation: SiteObservation) -> None:
-        know_site(self._connection, observation.site_id, now_s=self._now_s)
-        insert_readings(self._connection, observation.readings, receive_s=entry.receive_s)
-        self._state(entry.key.cable_id, observation)
         period, match = observation.period, observation.match
+        self._transfers.state(entry.key.cable_id, period, match)
         if match.verdict is Verdict.MISMATCHED or match.suspect:
             enqueue(self._connection, observation.site_id, period, MISMATCH, now_s=self._now_s)
             notices.add(
                 self._connection,
-                driver_id=self._driver(entry.key.cable_id, period),
+                driver_id=self._transfers.driver(entry.key.cable_id, period),
                 site_id=observation.site_id,
                 reason="METER_MISMATCH" if not match.suspect else "METER_SUSPECT",
                 text=match.sentence,
@@ -256,30 +219,6 @@ class _Batch:
             )
         elif match.verdict is Verdict.MATCHED and sampled(self._policy.sample_matched):
             enqueue(self._connection, observation.site_id, period, SAMPLE, now_s=self._now_s)
-
-    def _state(self, cable_id: str, observation: SiteObservation) -> None:
-        rows = self._connection.execute(
-            sa.select(TRANSFER.c.entry_number).where(
-                TRANSFER.c.period_start == observation.period.start_s,
-                TRANSFER.c.cable_id == cable_id,
-            )
-        ).all()
-        for row in rows:
-            self._connection.execute(
-                TRANSFER.update()
-                .where(TRANSFER.c.entry_number == row.entry_number)
-                .values(
-                    cable_match=match_to_json(observation.match),
-                    update_number=take_numbers(self._connection, "transfer_update", 1),
-                    update_s=self._now_s,
-                )
-            )
-
-    def _driver(self, cable_id: str, period: Period) -> str:
-        query = sa.select(TRANSFER.c.driver_id).where(
-            TRANSFER.c.period_start == period.start_s, TRANSFER.c.cable_id == cable_id
-        )
-        return self._connection.execute(query.limit(1)).scalar() or ""
 
     def _event(self, entry: LoggedEntry, event: CableEvent) -> None:
         if event.asset_loading is not None and event.site_id:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,20 +11,44 @@ from sqlalchemy.engine import Connection
 
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading
 from gridcord.units import Period, SiteId
+from manager.storage.batches import given, rows_at
 from manager.storage.rows import SiteReadingRow, SiteRow
 
 READING: sa.Table = SiteReadingRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
 
 
+_INSERTED = (
+    "site_id",
+    "period_start",
+    "source",
+    "revision",
+    "period_length",
+    "import_wh",
+    "export_wh",
+    "consumption_wh",
+    "step_wh",
+    "quality",
+    "receive_s",
+    "settled",
+)
+
+
 def know_site(connection: Connection, site_id: str, *, now_s: int) -> None:
     """Begin to keep a site that was seen for the first time."""
-    known = connection.execute(sa.select(SITE.c.site_id).where(SITE.c.site_id == site_id))
-    if known.first() is not None:
+    know_sites(connection, [site_id], now_s=now_s)
+
+
+def know_sites(connection: Connection, site_ids: Iterable[str], *, now_s: int) -> None:
+    """Begin to keep those of the sites that were seen for the first time."""
+    seen = list(site_ids)
+    known = {row.site_id for row in rows_at(connection, SITE, ["site_id"], ((s,) for s in seen))}
+    new = [site_id for site_id in seen if site_id not in known]
+    if not new:
         return
-    insert = _insert_of(connection)
-    row = insert(SITE).values(site_id=site_id, first_seen_s=now_s, evidence_nats=0.0)
-    connection.execute(row.on_conflict_do_nothing())
+    row = _insert_of(connection)(SITE).on_conflict_do_nothing()
+    first = {"first_seen_s": now_s, "evidence_nats": 0.0}
+    connection.execute(row, [{"site_id": site_id, **first} for site_id in new])
 
 
 def insert_readings(
@@ -34,32 +58,42 @@ def insert_readings(
 
     A site whose past they change is judged anew.
     """
-    rows = [
-        {
-            "site_id": reading.site_id,
-            "period_start": reading.period.start_s,
-            "source": reading.source.value,
-            "revision": reading.revision,
-            "period_length": reading.period.length_s,
-            "import_wh": reading.import_wh,
-            "export_wh": reading.export_wh,
-            "consumption_wh": reading.consumption_wh,
-            "step_wh": reading.step_wh,
-            "quality": reading.quality.value,
-            "receive_s": receive_s,
-            "settled": reading.source is not ReadingSource.UTILITY,
-        }
-        for reading in readings
-    ]
+    insert_received(connection, [(reading, receive_s) for reading in readings])
+
+
+def insert_received(connection: Connection, readings: Sequence[tuple[SiteReading, int]]) -> None:
+    """`insert_readings` of readings that came at different times, seconds since 1970 UTC."""
+    rows = [_values(reading, receive_s) for reading, receive_s in readings]
     if not rows:
         return
-    statement = _insert_of(connection)(READING).on_conflict_do_nothing()
-    added = connection.execute(
-        statement.returning(READING.c.site_id, READING.c.period_start), rows
+    source, arguments = given(connection, READING, _INSERTED, rows)
+    names = ", ".join(_INSERTED)
+    added = connection.exec_driver_sql(
+        f"INSERT INTO site_reading ({names}) SELECT {names} FROM {source} WHERE true"  # noqa: S608
+        " ON CONFLICT DO NOTHING RETURNING site_id, period_start",
+        arguments,
     ).all()
-    for site_id in {row.site_id for row in added}:
-        first_s = min(row.period_start for row in added if row.site_id == site_id)
-        judge_anew(connection, site_id, start_s=first_s)
+    first_s: dict[str, int] = {}
+    for site_id, start_s in added:
+        first_s[site_id] = min(start_s, first_s.get(site_id, start_s))
+    judge_anew(connection, first_s)
+
+
+def _values(reading: SiteReading, receive_s: int) -> tuple[Any, ...]:
+    return (
+        reading.site_id,
+        reading.period.start_s,
+        reading.source.value,
+        reading.revision,
+        reading.period.length_s,
+        reading.import_wh,
+        reading.export_wh,
+        reading.consumption_wh,
+        reading.step_wh,
+        reading.quality.value,
+        receive_s,
+        reading.source is not ReadingSource.UTILITY,
+    )
 
 
 def _insert_of(connection: Connection) -> Any:
@@ -68,12 +102,20 @@ def _insert_of(connection: Connection) -> Any:
     return postgresql.insert
 
 
-def judge_anew(connection: Connection, site_id: str, *, start_s: int) -> None:
-    """Forget the matcher's state of a site whose past has changed: all facts are still there."""
+def judge_anew(connection: Connection, since_s: Mapping[str, int]) -> None:
+    """Forget the matcher's state of sites whose past has changed: all facts are still there.
+
+    Args:
+        connection: Of the transaction.
+        since_s: From when on the past of each changed, seconds since 1970 UTC.
+    """
+    if not since_s:
+        return
     connection.execute(
         SITE.update()
-        .where(SITE.c.site_id == site_id, SITE.c.matched_period >= start_s)
-        .values(matcher_state=None, matched_period=None)
+        .where(SITE.c.site_id == sa.bindparam("of"), SITE.c.matched_period >= sa.bindparam("since"))
+        .values(matcher_state=None, matched_period=None),
+        [{"of": site_id, "since": start_s} for site_id, start_s in since_s.items()],
     )
 
 
