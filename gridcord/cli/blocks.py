@@ -29,6 +29,7 @@ prove_app = typer.Typer(help="Ask for an active proof at a site.")
 COLUMNS = (
     Shown("block", lambda b: str(b.block_number), number=True),
     Shown("site", lambda b: b.site_id),
+    Shown("cable", lambda b: b.cable_id),
     Shown("permission", lambda b: enum_text(b, "permission")),
     Shown("state", lambda b: enum_text(b, "state")),
     Shown("cause", lambda b: enum_text(b, "cause")),
@@ -105,16 +106,20 @@ def block(
 def unblock(
     site: Site,
     reason: Reason,
+    cable: Annotated[
+        str, typer.Option(metavar="CABLE", help="Only what is about this cable there.")
+    ] = "",
     as_json: AsJson = False,
     manager: Manager = None,
     tls: Tls = None,
     server_name: ServerName = None,
     data: Data = None,
 ) -> None:
-    """Lift the block of a site; its record stays."""
+    """Lift all blocks of a site, or those of one cable there; their records stay."""
     reason = said(reason)
     link = connection(manager, tls, server_name, data)
-    print_facts(ask(link, lambda client: client.lift(site, reason)), as_json=as_json)
+    lifted = ask(link, lambda client: client.lift(site, reason, cable_id=cable))
+    print_facts(lifted, as_json=as_json)
 
 
 @prove_app.command()

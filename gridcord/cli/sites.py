@@ -24,6 +24,7 @@ COLUMNS = (
     Shown("site", lambda s: s.site_id),
     Shown("permission", lambda s: enum_text(s, "permission")),
     Shown("blocked for", lambda s: enum_text(s.site_block, "cause")),
+    Shown("only the cable", lambda s: s.site_block.cable_id),
     Shown("evidence (nats)", lambda s: f"{s.evidence_nats:.1f}", number=True),
     Shown("last match", lambda s: enum_text(s.last_match, "verdict")),
     Shown("of period (UTC)", lambda s: period_text(s.last_match_period)),

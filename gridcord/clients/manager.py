@@ -205,10 +205,10 @@ class ManagerClient:
         block: block_pb.SiteBlock = response.site_block
         return block
 
-    async def lift(self, site_id: str, reason: str) -> block_pb.SiteBlock:
-        """Lift what is in force at a site; the records stay."""
+    async def lift(self, site_id: str, reason: str, *, cable_id: str = "") -> block_pb.SiteBlock:
+        """Lift what is in force at a site, or about one cable there; the records stay."""
         response = await self._blocks.LiftSiteBlock(
-            block_pb.LiftSiteBlockRequest(site_id=site_id, reason=reason)
+            block_pb.LiftSiteBlockRequest(site_id=site_id, reason=reason, cable_id=cable_id)
         )
         block: block_pb.SiteBlock = response.site_block
         return block

@@ -1,8 +1,8 @@
 """When a site is blocked, and when it is not: decided from evidence, never from one period.
 
 A mismatch that the cable reports alone blocks nothing; only what the manager itself concludes does.
-Blocks do not pile up: one of each cause per site. A block that was lifted comes back only on
-evidence that came after the lift (hysteresis).
+Blocks do not pile up: one of each cause per site, or per cable there where it is about one cable. A
+block that was lifted comes back only on evidence that came after the lift (hysteresis).
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ class BlockPolicy:
     review_s: int | None = 30 * DAY_S
 
 
+Subject = tuple[BlockCause, str]  # what a block is about: its cause, and its cable or the site
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFindings:
     """What the manager found out about a site.
@@ -69,32 +72,27 @@ class SiteFindings:
         site_id: The site.
         match: The last conclusion; None without one.
         match_start_s: Start of the period it is about, seconds since 1970 UTC.
-        at_site: Whether the cable is where the site is registered; None when that cannot be said.
-        distance_m: How far away it is; None when not told.
-        fix_s: When the cable was there, seconds since 1970 UTC.
-        doubts: What else about positions cannot be.
+        doubts: What about the positions of its cables cannot be.
         differing: Periods in which the house's values are not the utility's.
         compared: Periods in which both are known.
         evidence: What it rests on, as references.
-        settled_s: When a block of a cause ended last, or the site proved itself, seconds since
-            1970 UTC; what was so before does not count again.
+        settled_s: When a block of a cause ended last, of the whole site or of a cable, or the site
+            proved itself, seconds since 1970 UTC; what was so before does not count again.
     """
 
     site_id: SiteId
     match: StatedMatch | None = None
     match_start_s: int = 0
-    at_site: bool | None = None
-    distance_m: float | None = None
-    fix_s: int = 0
     doubts: tuple[PositionDoubt, ...] = ()
     differing: int = 0
     compared: int = 0
     evidence: tuple[str, ...] = ()
-    settled_s: Mapping[BlockCause, int] = field(default_factory=dict)
+    settled_s: Mapping[Subject, int] = field(default_factory=dict)
 
-    def is_news(self, cause: BlockCause, at_s: int) -> bool:
+    def is_news(self, cause: BlockCause, at_s: int, *, cable_id: str = "") -> bool:
         """Whether something that was so at an instant may block for a cause (hysteresis)."""
-        return cause not in self.settled_s or at_s >= self.settled_s[cause]
+        settled_s = (self.settled_s.get((cause, about)) for about in {"", cable_id})
+        return all(each is None or at_s >= each for each in settled_s)
 
 
 def blocks_for(
@@ -108,16 +106,17 @@ def blocks_for(
         policy: What the aggregator decided.
         now_s: The manager's clock.
     """
-    in_force = {block.cause for block in existing if block.in_force}
-    wanted: dict[BlockCause, tuple[BlockCause, Permission, str]] = {}
+    in_force = {(block.cause, block.cable_id) for block in existing if block.in_force}
+    wanted: dict[Subject, tuple[Permission, str]] = {}
     for each in _wanted(findings, policy):
-        if each is not None and each[0] not in in_force:
-            wanted.setdefault(each[0], each)
+        if each is not None and in_force.isdisjoint({each[0], (each[0][0], "")}):
+            wanted.setdefault(each[0], each[1:])
     return [
         SiteBlock(
             site_id=findings.site_id,
             permission=permission,
             cause=cause,
+            cable_id=cable_id,
             reason=reason,
             evidence=findings.evidence,
             create_s=now_s,
@@ -125,17 +124,16 @@ def blocks_for(
             expire_s=None if policy.expires_s is None else now_s + policy.expires_s,
             review_s=None if policy.review_s is None else now_s + policy.review_s,
         )
-        for cause, permission, reason in wanted.values()
+        for (cause, cable_id), (permission, reason) in wanted.items()
     ]
 
 
-_Wanted = tuple[BlockCause, Permission, str] | None
+_Wanted = tuple[Subject, Permission, str] | None
 
 
 def _wanted(findings: SiteFindings, policy: BlockPolicy) -> list[_Wanted]:
     return [
         _by_match(findings, policy),
-        _by_location(findings, policy),
         *(_by_doubt(findings, doubt, policy) for doubt in findings.doubts),
         _by_readings(findings, policy),
     ]
@@ -147,22 +145,13 @@ def _by_match(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
         return None
     if not findings.is_news(BlockCause.METER_MISMATCH, findings.match_start_s):
         return None
-    return BlockCause.METER_MISMATCH, policy.mismatched, match.sentence or match.reason
-
-
-def _by_location(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
-    cause = BlockCause.LOCATION_MISMATCH
-    if findings.at_site is not False or not findings.is_news(cause, findings.fix_s):
-        return None
-    where = f"{findings.distance_m:,.0f} m from" if findings.distance_m is not None else "not at"
-    reason = f"the cable is {where} the registered location of this site"
-    return cause, policy.location_mismatched, reason
+    return (BlockCause.METER_MISMATCH, ""), policy.mismatched, match.sentence or match.reason
 
 
 def _by_doubt(findings: SiteFindings, doubt: PositionDoubt, policy: BlockPolicy) -> _Wanted:
-    if not findings.is_news(doubt.cause, doubt.at_s):
+    if not findings.is_news(doubt.cause, doubt.at_s, cable_id=doubt.cable_id):
         return None
-    return doubt.cause, policy.location_mismatched, doubt.sentence
+    return (doubt.cause, doubt.cable_id), policy.location_mismatched, doubt.sentence
 
 
 def _by_readings(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
@@ -172,7 +161,7 @@ def _by_readings(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
         f"in {findings.differing} of {findings.compared} periods the values read at the house "
         "are not the utility's for this site"
     )
-    return BlockCause.READINGS_DIFFER, policy.mismatched, reason
+    return (BlockCause.READINGS_DIFFER, ""), policy.mismatched, reason
 
 
 def block_by_operator(
@@ -213,9 +202,9 @@ def block_by_operator(
 
 
 def lifted(
-    *, blocks: Sequence[SiteBlock], operator: str, reason: str, now_s: int
+    *, blocks: Sequence[SiteBlock], operator: str, reason: str, now_s: int, cable_id: str = ""
 ) -> list[SiteBlock]:
-    """The site's blocks in force, lifted.
+    """The site's blocks in force, lifted; with a cable only those of that cable.
 
     Raises:
         ReasonRequired: No reason.
@@ -223,9 +212,10 @@ def lifted(
     """
     if not reason.strip():
         raise ReasonRequired("say why the block is lifted")
-    in_force = [block for block in blocks if block.in_force]
+    in_force = [b for b in blocks if b.in_force and cable_id in ("", b.cable_id)]
     if not in_force:
-        raise SiteNotBlocked("no block is in force at this site")
+        whom = f"for the cable {cable_id} " if cable_id else ""
+        raise SiteNotBlocked(f"no block is in force {whom}at this site")
     return [
         replace(
             block,

@@ -3,12 +3,13 @@
 A fix is worth what its accuracy and age allow: the doubt is the cable's, so a bad fix accuses
 nobody. What no accuracy explains is a finding: a cable far from the registered place of its site,
 two cables that claim one meter from two places, a cable faster than an airliner, and one that
-transferred at two sites at once.
+transferred at two sites at once. A finding is about a cable at a site: who forges a claim of
+somebody's meter must not keep the host and the other cables there from anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -56,13 +57,19 @@ class PositionDoubt:
 
     Args:
         cause: The block it leads to.
+        cable_id: The cable whose word it puts in doubt.
         sentence: What, for a person.
         at_s: When the later of the facts it rests on was true, seconds since 1970 UTC.
     """
 
     cause: BlockCause
+    cable_id: str
     sentence: str
     at_s: int
+
+
+Placed = Mapping[str, bool | None]  # by cable: at the registered place; None: nobody can say
+NOWHERE: Placed = {}
 
 
 def is_current(*, position: Position, at_s: int) -> bool:
@@ -80,16 +87,51 @@ def newest_of_each(fixes: Iterable[Fix], /) -> list[Fix]:
     return sorted(newest.values(), key=lambda each: -each.at_s)
 
 
-def apart(fixes: Sequence[Fix], /, *, tolerance_m: float) -> list[PositionDoubt]:
-    """Two cables claim one meter from two places: one of them relays its identity.
+def away(
+    fixes: Sequence[Fix], /, *, placed: Placed, registered: Position | None
+) -> list[PositionDoubt]:
+    """Cables that are surely not where their site is registered.
 
     Args:
         fixes: Of cables that claim the same site.
-        tolerance_m: How far from its meter an outlet may be.
+        placed: Which of them is at the registered place.
+        registered: That place; None where it is not told.
     """
     return [
         PositionDoubt(
             cause=BlockCause.LOCATION_MISMATCH,
+            cable_id=fix.cable_id,
+            sentence=(
+                f"the cable {fix.cable_id} is {_where(fix, registered)}"
+                " the registered location of this site"
+            ),
+            at_s=fix.at_s,
+        )
+        for fix in newest_of_each(fixes)
+        if placed.get(fix.cable_id) is False
+    ]
+
+
+def _where(fix: Fix, registered: Position | None) -> str:
+    return "not at" if registered is None else f"{fix.position.distance_m(registered):,.0f} m from"
+
+
+def apart(
+    fixes: Sequence[Fix], /, *, tolerance_m: float, placed: Placed = NOWHERE
+) -> list[PositionDoubt]:
+    """Two cables claim one meter from two places: one of them relays its identity.
+
+    Which one, the registered place tells; where it does not, both are in doubt.
+
+    Args:
+        fixes: Of cables that claim the same site.
+        tolerance_m: How far from its meter an outlet may be.
+        placed: Which of them is at the registered place.
+    """
+    return [
+        PositionDoubt(
+            cause=BlockCause.LOCATION_MISMATCH,
+            cable_id=doubted.cable_id,
             sentence=(
                 f"the cables {one.cable_id} and {other.cable_id} claim this meter"
                 f" from places that are {one.position.distance_m(other.position):,.0f} m apart"
@@ -98,7 +140,15 @@ def apart(fixes: Sequence[Fix], /, *, tolerance_m: float) -> list[PositionDoubt]
         )
         for one, other in combinations(newest_of_each(fixes), 2)
         if _surely_m(one, other) > 2 * tolerance_m
+        for doubted in _doubted(one, other, placed)
     ]
+
+
+def _doubted(one: Fix, other: Fix, placed: Placed) -> list[Fix]:
+    """Of two that contradict each other: whom the registered place contradicts, or not clears."""
+    pair = (one, other)
+    elsewhere = [fix for fix in pair if placed.get(fix.cable_id) is False]
+    return elsewhere or [fix for fix in pair if not placed.get(fix.cable_id)]
 
 
 def impossible_travel(fixes: Sequence[Fix], /, *, site_id: SiteId) -> list[PositionDoubt]:
@@ -117,7 +167,10 @@ def impossible_travel(fixes: Sequence[Fix], /, *, site_id: SiteId) -> list[Posit
                 f" within {seconds:,} s"
             )
             doubt = PositionDoubt(
-                cause=BlockCause.CLONE_SUSPECTED, sentence=sentence, at_s=other.at_s
+                cause=BlockCause.CLONE_SUSPECTED,
+                cable_id=one.cable_id,
+                sentence=sentence,
+                at_s=other.at_s,
             )
             doubts.append(doubt)
     return doubts
@@ -141,6 +194,7 @@ def two_places(stays: Sequence[Stay], /, *, site_id: SiteId) -> list[PositionDou
             )
             doubt = PositionDoubt(
                 cause=BlockCause.CLONE_SUSPECTED,
+                cable_id=one.cable_id,
                 sentence=sentence,
                 at_s=min(one.end_s, other.end_s),
             )

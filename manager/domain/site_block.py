@@ -34,13 +34,16 @@ IN_FORCE = (BlockState.ACTIVE, BlockState.APPEALED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteBlock:
-    """A limit on what may flow at one site (patent: non-permission information).
+    """A limit on what may flow at one site, or through one cable there.
+
+    Patent: non-permission information.
 
     Args:
         number: Rises with each block; 0 before it is stored.
         site_id: The site.
         permission: What may still flow; not BIDIRECTIONAL.
         cause: Why.
+        cable_id: The only cable that it limits there; empty for all of the site.
         reason: Why, for a person: the evidence in a sentence, or the operator's words.
         state: Where it stands.
         evidence: What it rests on: entries as "cable/epoch/sequence", proofs as "proof/<id>".
@@ -58,6 +61,7 @@ class SiteBlock:
     site_id: SiteId
     permission: Permission
     cause: BlockCause
+    cable_id: str = ""
     reason: str
     state: BlockState = BlockState.ACTIVE
     evidence: tuple[str, ...] = ()
@@ -74,3 +78,7 @@ class SiteBlock:
     def in_force(self) -> bool:
         """Whether it limits what may flow."""
         return self.state in IN_FORCE
+
+    def concerns(self, cable_id: str) -> bool:
+        """Whether it is about a cable at its site; about the site as a whole with an empty id."""
+        return self.cable_id in ("", cable_id)

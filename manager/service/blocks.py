@@ -98,7 +98,10 @@ class SiteBlockServicer(SiteBlockServiceServicer):
     ) -> pb.LiftSiteBlockResponse:
         """Lift what is in force at a site; the records stay."""
         lifted = await self._governor.lift(
-            _site(request.site_id), reason_of(request), operator=operator_of_caller()
+            _site(request.site_id),
+            reason_of(request),
+            operator=operator_of_caller(),
+            cable_id=text_filter(request, "cable_id"),
         )
         return pb.LiftSiteBlockResponse(site_block=block_to_proto(lifted[-1]))
 

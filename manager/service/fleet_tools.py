@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -23,6 +24,7 @@ from gridcord.wire.values import (
 from manager.domain.block_rules import ReasonRequired
 from manager.domain.demand import DemandReport
 from manager.domain.permission import Granted, least
+from manager.domain.site_block import SiteBlock
 from manager.fleet import Registry
 from manager.ports import Demands
 from manager.service.cable_link import CableLink
@@ -175,15 +177,20 @@ class FleetServicer(FleetServiceServicer):
         )
 
 
+def _first(blocks: Sequence[SiteBlock]) -> SiteBlock:
+    """The block of the whole site before one of a cable there, the oldest of each."""
+    return min(blocks, key=lambda block: block.cable_id != "")
+
+
 def _site(view: SiteView) -> pb.Site:
     granted = least(
-        *(Granted(permission=block.permission) for block in view.blocks),
+        *(Granted(permission=block.permission) for block in view.blocks if block.concerns("")),
         Granted(permission=Permission.BIDIRECTIONAL),
     )
     return pb.Site(
         site_id=view.site_id,
         permission=permission_to_proto(granted.permission),
-        site_block=block_to_proto(view.blocks[0]) if view.blocks else None,
+        site_block=block_to_proto(_first(view.blocks)) if view.blocks else None,
         evidence_nats=view.evidence_nats,
         last_match=None if view.last_match is None else match_to_proto(view.last_match),
         last_match_period=None

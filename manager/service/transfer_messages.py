@@ -76,6 +76,7 @@ def block_to_proto(block: SiteBlock) -> site_block_service_pb2.SiteBlock:
         site_id=block.site_id,
         permission=permission_to_proto(block.permission),
         cause=_CAUSE.to_proto(block.cause),
+        cable_id=block.cable_id,
         reason=block.reason,
         create_time=time_to_proto(block.create_s),
         created_by=block.created_by,

@@ -29,7 +29,8 @@ def arrive(connection: Connection, introduction: CableIntroduction, *, now_s: in
         period = Period.containing(now_s)
         rechecks.enqueue(connection, introduction.site_id, period, rechecks.POSITION, now_s=now_s)
     for block in blocks_in_force(connection, introduction.site_id):
-        if introduction.driver_id and not _told(connection, introduction.driver_id, block):
+        concerned = introduction.driver_id and block.concerns(introduction.cable_id)
+        if concerned and not _told(connection, introduction.driver_id, block):
             notices.add(
                 connection,
                 driver_id=introduction.driver_id,

@@ -11,8 +11,7 @@ from gridcord.metering.reading import Permission
 from gridcord.units import SiteId
 from manager.domain.block_rules import block_by_operator, expired, lifted, review_due
 from manager.domain.site_block import BlockCause, SiteBlock
-from manager.storage import audit
-from manager.storage.block_notes import note_block, tell_site
+from manager.storage.block_notes import note, note_block, tell_site
 from manager.storage.engine import Database
 from manager.storage.rows import SiteRow
 from manager.storage.site_blocks import (
@@ -70,9 +69,9 @@ class SqlBlocks:
         return await self._database.write(work)
 
     async def lift(
-        self, site_id: SiteId, reason: str, *, operator: str, now_s: int
+        self, site_id: SiteId, reason: str, *, cable_id: str, operator: str, now_s: int
     ) -> Sequence[SiteBlock]:
-        """Lift what is in force at a site."""
+        """Lift what is in force at a site, or only what is about one cable there."""
 
         def work(connection: Connection) -> Sequence[SiteBlock]:
             blocks = lifted(
@@ -80,6 +79,7 @@ class SqlBlocks:
                 operator=operator,
                 reason=reason,
                 now_s=now_s,
+                cable_id=cable_id,
             )
             for block in blocks:
                 end_block(connection, block, actor=operator, now_s=now_s)
@@ -126,50 +126,27 @@ class SqlBlocks:
 def end_block(connection: Connection, block: SiteBlock, *, actor: str, now_s: int) -> None:
     """Store a block that is no longer in force and tell everybody."""
     update_block(connection, block)
-    audit.append(
+    note(
         connection,
+        block,
         actor=actor,
         action=f"SITE_BLOCK_{block.state.value}",
-        subject=block.site_id,
-        now_s=now_s,
-        block=block.number,
-        cause=block.cause.value,
         reason=block.lift_reason or "its time has come",
-    )
-    tell_site(
-        connection,
-        block.site_id,
-        reason="BLOCK_LIFTED",
-        text=block.lift_reason or "the block has run out",
-        permission=_still_permitted(connection, block.site_id),
         now_s=now_s,
     )
+    text = block.lift_reason or "the block has run out"
+    tell_site(connection, block, reason="BLOCK_LIFTED", text=text, now_s=now_s)
     if block.cause is BlockCause.METER_MISMATCH:  # see site_settlements: the next look takes it in
         connection.execute(
             SITE.update().where(SITE.c.site_id == block.site_id).values(evidence_nats=0.0)
         )
 
 
-def _still_permitted(connection: Connection, site_id: str) -> Permission:
-    """What the site's other blocks leave."""
-    order = list(Permission)
-    left = [block.permission for block in blocks_in_force(connection, site_id)]
-    return min([*left, Permission.BIDIRECTIONAL], key=order.index)
-
-
 def _remind(connection: Connection, block: SiteBlock, *, now_s: int) -> None:
     """Somebody has to look at a block again; until then it stays in force."""
     update_block(connection, block)
-    audit.append(
-        connection,
-        actor="manager",
-        action="SITE_BLOCK_REVIEW_DUE",
-        subject=block.site_id,
-        now_s=now_s,
-        block=block.number,
-        cause=block.cause.value,
-        reason=block.reason,
-    )
+    action = "SITE_BLOCK_REVIEW_DUE"
+    note(connection, block, actor="manager", action=action, reason=block.reason, now_s=now_s)
 
 
 def _by_request(connection: Connection, request_id: str | None) -> SiteBlock | None:

@@ -155,7 +155,7 @@ def _convict(
         rejections=rejections_since_settled(connection, site_id),
         evidence_nats=connection.execute(query).scalar() or 0.0,
     )
-    if convicted and all(block.cause is BlockCause.OPERATOR for block in in_force):
+    if convicted and all(b.cause is BlockCause.OPERATOR or b.cable_id for b in in_force):
         block = SiteBlock(
             site_id=SiteId(site_id),
             permission=permission,

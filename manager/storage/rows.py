@@ -241,6 +241,7 @@ class SiteBlockRow(Row, table=True):
     site_id: str = Field(sa_column=id_column())
     permission: str = Field(sa_column=Column(String(16), nullable=False))
     cause: str = Field(sa_column=Column(String(32), nullable=False))
+    cable_id: str = Field(sa_column=id_column())  # empty: the whole site
     reason: str = Field(sa_column=text_column())
     state: str = Field(sa_column=Column(String(16), nullable=False))
     evidence: str = Field(sa_column=text_column())  # JSON list

@@ -20,7 +20,7 @@ from gridcord.metering.reading import (
 from gridcord.metering.verdict import StatedMatch, stated
 from gridcord.units import Period, Position, SiteId
 from manager.domain.block_rules import BlockPolicy, SiteFindings, blocks_for
-from manager.domain.position_check import Fix
+from manager.domain.position_check import Fix, PositionDoubt, away
 from manager.domain.site import RegisteredSite, at_site, distance_m
 from manager.domain.site_block import BlockCause, SiteBlock
 from manager.domain.site_judgement import (
@@ -306,48 +306,42 @@ class _Check:
         site_id, now_s = self._site.site_id, self._now_s
         since = news_since(self._connection, site_id)
         fixes = fixes_at(self._connection, site_id, now_s=now_s)
-        away = self._away(fixes)
-        differing, compared = self._differing(since.get(BlockCause.READINGS_DIFFER, 0))
+        differing, compared = self._differing(since.get((BlockCause.READINGS_DIFFER, ""), 0))
         return SiteFindings(
             site_id=site_id,
             match=None if last is None else stated(last[1]),
             match_start_s=0 if last is None else last[0].start_s,
-            at_site=None if away is None else False,
-            distance_m=None if away is None else self._distance_m(away.position),
-            fix_s=0 if away is None else away.at_s,
-            doubts=doubts_about(
-                self._connection,
-                site_id,
-                fixes,
-                tolerance_m=self._policy.position_tolerance_m,
-            ),
+            doubts=self._doubts(fixes),
             differing=differing,
             compared=compared,
             evidence=self._evidence(),
             settled_s=since,
         )
 
-    def _away(self, fixes: list[Fix]) -> Fix | None:
-        """The newest fix of a cable that is surely not where the site is registered.
+    def _doubts(self, fixes: list[Fix]) -> tuple[PositionDoubt, ...]:
+        placed = {fix.cable_id: self._at_site(fix.position) for fix in fixes}
+        registered = None if self._registered is None else self._registered.position
+        others = doubts_about(
+            self._connection,
+            self._site.site_id,
+            fixes,
+            tolerance_m=self._policy.position_tolerance_m,
+            placed=placed,
+        )
+        return (*away(fixes, placed=placed, registered=registered), *others)
+
+    def _at_site(self, found: Position) -> bool | None:
+        """Whether a cable is where the site is registered; None when that cannot be said.
 
         In privacy mode the utility answered about one position only.
         """
-        if self._registered is None:
+        registered = self._registered
+        if registered is None:
             return None
-        private = self._registered.position_inside is not None
-        for fix in fixes:
-            asked = not private or fix.position == self._site.position
-            if asked and self._at_site(self._registered, fix.position) is False:
-                return fix
-        return None
-
-    def _at_site(self, registered: RegisteredSite, found: Position) -> bool | None:
+        if registered.position_inside is not None and found != self._site.position:
+            return None
         tolerance_m = self._policy.position_tolerance_m
         return at_site(registered=registered, found=found, tolerance_m=tolerance_m)
-
-    def _distance_m(self, found: Position) -> float | None:
-        assert self._registered is not None
-        return distance_m(registered=self._registered, found=found)
 
     def _differing(self, since_s: int) -> tuple[int, int]:
         """Knowledge proof over the last periods of which the utility has told."""

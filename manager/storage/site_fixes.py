@@ -11,6 +11,7 @@ from gridcord.metering.reading import ClockState
 from gridcord.units import Position, SiteId
 from manager.domain.position_check import (
     Fix,
+    Placed,
     PositionDoubt,
     Stay,
     apart,
@@ -54,7 +55,12 @@ def last_position(connection: Connection, site_id: str, *, now_s: int) -> Positi
 
 
 def doubts_about(
-    connection: Connection, site_id: SiteId, fixes: list[Fix], *, tolerance_m: float
+    connection: Connection,
+    site_id: SiteId,
+    fixes: list[Fix],
+    *,
+    tolerance_m: float,
+    placed: Placed,
 ) -> tuple[PositionDoubt, ...]:
     """What about the positions of cables at a site cannot be.
 
@@ -63,8 +69,9 @@ def doubts_about(
         site_id: The site.
         fixes: The newest of each cable there.
         tolerance_m: How far from its meter an outlet may be.
+        placed: Which of them is where the site is registered.
     """
-    doubts = apart(fixes, tolerance_m=tolerance_m)
+    doubts = apart(fixes, tolerance_m=tolerance_m, placed=placed)
     for cable_id in _cables_at(connection, site_id):
         everywhere = _fixes(connection, _sessions_of(cable_id), _transfers_of(cable_id))
         doubts += impossible_travel(everywhere, site_id=site_id)

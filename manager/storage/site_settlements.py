@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gridcord.metering.records import ProofOutcome
-from manager.domain.block_rules import REJECTION_NATS
+from manager.domain.block_rules import REJECTION_NATS, Subject
 from manager.domain.site_block import BlockCause, BlockState
 from manager.domain.site_judgement import Settled
 from manager.storage.rows import ProofRow
@@ -35,7 +35,7 @@ def settled_at(connection: Connection, site_id: str) -> list[Settled]:
     ended_s = _ended_s(connection, site_id)
     found += [
         Settled(at_s=at_s, accepted=True, nats=CLEARED_NATS)
-        for cause, at_s in ended_s
+        for (cause, _), at_s in ended_s
         if cause is BlockCause.METER_MISMATCH
     ]
     return sorted(found, key=lambda each: each.at_s)
@@ -43,7 +43,7 @@ def settled_at(connection: Connection, site_id: str) -> list[Settled]:
 
 def rejections_since_settled(connection: Connection, site_id: str) -> int:
     """Failed proofs since the site proved itself, or was let in again after one."""
-    ended = [at_s for cause, at_s in _ended_s(connection, site_id) if cause in _BY_PROOF]
+    ended = [at_s for (cause, _), at_s in _ended_s(connection, site_id) if cause in _BY_PROOF]
     query = sa.select(sa.func.max(PROOF.c.end_s)).where(
         PROOF.c.site_id == site_id, PROOF.c.outcome == ProofOutcome.ACCEPTED.value
     )
@@ -64,23 +64,25 @@ def _nats(outcome: str, evidence_nats: float) -> float:
     return abs(evidence_nats)
 
 
-def news_since(connection: Connection, site_id: str) -> dict[BlockCause, int]:
-    """By cause: what was so before this instant does not block the site again (hysteresis)."""
-    newest: dict[BlockCause, int] = {}
-    for cause, at_s in _ended_s(connection, site_id):
-        newest[cause] = max(at_s, newest.get(cause, at_s))
+def news_since(connection: Connection, site_id: str) -> dict[Subject, int]:
+    """By cause and cable: what was so before this instant does not block again (hysteresis)."""
+    newest: dict[Subject, int] = {}
+    for subject, at_s in _ended_s(connection, site_id):
+        newest[subject] = max(at_s, newest.get(subject, at_s))
     query = sa.select(sa.func.max(PROOF.c.end_s)).where(
         PROOF.c.site_id == site_id, PROOF.c.outcome == ProofOutcome.ACCEPTED.value
     )
     proven_s = connection.execute(query).scalar()
     if proven_s is not None:
-        cause = BlockCause.METER_MISMATCH
-        newest[cause] = max(proven_s, newest.get(cause, proven_s))
+        subject = (BlockCause.METER_MISMATCH, "")
+        newest[subject] = max(proven_s, newest.get(subject, proven_s))
     return newest
 
 
-def _ended_s(connection: Connection, site_id: str) -> list[tuple[BlockCause, int]]:
-    query = sa.select(BLOCK.c.cause, BLOCK.c.lift_s).where(
+def _ended_s(connection: Connection, site_id: str) -> list[tuple[Subject, int]]:
+    query = sa.select(BLOCK.c.cause, BLOCK.c.cable_id, BLOCK.c.lift_s).where(
         BLOCK.c.site_id == site_id, BLOCK.c.state.in_(_ENDED), BLOCK.c.lift_s.is_not(None)
     )
-    return [(BlockCause(row.cause), row.lift_s) for row in connection.execute(query)]
+    return [
+        ((BlockCause(row.cause), row.cable_id), row.lift_s) for row in connection.execute(query)
+    ]

@@ -98,6 +98,7 @@ class SiteChecker:
             log.warning(
                 "site.blocked",
                 site_id=site.site_id,
+                cable_id=block.cable_id,
                 cause=block.cause.value,
                 permission=block.permission.value,
                 reason=block.reason,

@@ -28,9 +28,9 @@ class Blocks(Protocol):
         ...
 
     async def lift(
-        self, site_id: SiteId, reason: str, *, operator: str, now_s: int
+        self, site_id: SiteId, reason: str, *, cable_id: str, operator: str, now_s: int
     ) -> Sequence[SiteBlock]:
-        """Lift what is in force at a site."""
+        """Lift what is in force at a site, or only what is about one cable there."""
         ...
 
     async def expire(self, *, now_s: int) -> int:
@@ -81,13 +81,17 @@ class BlockGovernor:
         self._changed()
         return block
 
-    async def lift(self, site_id: SiteId, reason: str, *, operator: str) -> Sequence[SiteBlock]:
-        """Lift what is in force at a site.
+    async def lift(
+        self, site_id: SiteId, reason: str, *, operator: str, cable_id: str = ""
+    ) -> Sequence[SiteBlock]:
+        """Lift what is in force at a site, or only what is about one cable there.
 
         Raises:
             SiteNotBlocked, ReasonRequired: See `domain.block_rules`.
         """
-        lifted = await self._blocks.lift(site_id, reason, operator=operator, now_s=int(self._now()))
+        lifted = await self._blocks.lift(
+            site_id, reason, cable_id=cable_id, operator=operator, now_s=int(self._now())
+        )
         self._changed()
         return lifted
 

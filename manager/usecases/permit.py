@@ -176,7 +176,8 @@ class Permits:
                 session.direct(self._directive(session, granted), granted)
 
     def _decide(self, session: PermittedSession, situation: SiteSituation) -> Granted:
-        blocks = situation.blocks.get(session.site_id, ())
+        at_site = situation.blocks.get(session.site_id, ())
+        blocks = [block for block in at_site if block.concerns(session.device_id)]
         if session.proving:  # an appeal lets the pattern through where it can lift the block
             blocks = [block for block in blocks if not can_be_proven(block)]
         loadings = list(situation.loadings.get(session.site_id, ()))
@@ -195,9 +196,10 @@ class Permits:
         return granted
 
     def _decide_site(self, site_id: str, situation: SiteSituation) -> Granted:
+        blocks = situation.blocks.get(site_id, ())
         return permission(
             site_identified=True,
-            blocks=situation.blocks.get(site_id, ()),
+            blocks=[block for block in blocks if block.concerns("")],
             clone_suspected=False,
             loadings=situation.loadings.get(site_id, ()),
             policy=self._policy,

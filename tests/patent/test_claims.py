@@ -29,6 +29,7 @@ from manager.domain.block_rules import BlockPolicy, SiteFindings, blocks_for
 from manager.domain.bounds import hard_bounds
 from manager.domain.fleet_state import fleet_state
 from manager.domain.permission import Granted, PermissionPolicy, permission
+from manager.domain.position_check import Fix, away
 from manager.domain.resource import ResourceState
 from manager.domain.site import RegisteredSite, at_site
 from manager.domain.site_block import SiteBlock
@@ -232,7 +233,9 @@ def mark(
     inside: bool | None = None,
     withheld: Permission = Permission.NONE,
 ) -> tuple[SiteBlock, ...]:
-    findings = SiteFindings(site_id=SITE, match=match, at_site=inside)
+    fix = Fix(cable_id="cable", site_id=SITE, position=HOME, at_s=0)
+    doubts = away([fix], placed={"cable": inside}, registered=HOME)
+    findings = SiteFindings(site_id=SITE, match=match, doubts=tuple(doubts))
     policy = BlockPolicy(mismatched=withheld, location_mismatched=withheld)
     return tuple(blocks_for(findings=findings, existing=[], policy=policy, now_s=0))
 

@@ -50,7 +50,7 @@ def causes(sites: Sites) -> list[BlockCause]:
 
 def lift(sites: Sites, now_s: int, reason: str = "seen there by the installer") -> None:
     blocks = SqlBlocks(sites.database)
-    asyncio.run(blocks.lift(SITE, reason, operator="operator-1", now_s=now_s))
+    asyncio.run(blocks.lift(SITE, reason, cable_id="", operator="operator-1", now_s=now_s))
 
 
 def told(sites: Sites) -> list[tuple[str, str, str]]:
@@ -70,7 +70,8 @@ def test_a_session_that_opens_far_away_is_looked_at_at_once(sites: Sites) -> Non
     assert checked is not None
     (block,) = checked.blocks
     assert (block.cause, block.permission) == (BlockCause.LOCATION_MISMATCH, Permission.NONE)
-    assert block.reason.startswith("the cable is 29,")
+    assert block.reason.startswith("the cable cable-1 is 29,")
+    assert block.cable_id == "cable-1"
     assert told(sites) == [
         ("", "SITE_BLOCKED", block.reason),
         ("driver-80", "SITE_BLOCKED", block.reason),
@@ -137,9 +138,12 @@ def test_two_cables_that_claim_one_meter_from_two_places(sites: Sites) -> None:
     assert causes(sites) == []
     sites.connect("cable-2", now_s=NOW_S + 60, position=fixed(YOKOHAMA, NOW_S + 60))
     sites.check(now_s=NOW_S + 60)
-    (block,) = sites.blocks()
-    assert block.cause is BlockCause.LOCATION_MISMATCH
-    assert "claim this meter from places that are 29," in block.reason
+    assert causes(sites) == [BlockCause.LOCATION_MISMATCH] * 2  # nobody can say which of them
+    assert sorted(block.cable_id for block in sites.blocks()) == ["cable-1", "cable-2"]
+    for block in sites.blocks():
+        assert "claim this meter from places that are 29," in block.reason
+    sites.check(now_s=NOW_S + 120)
+    assert len(sites.blocks()) == 2
 
 
 def test_a_cable_faster_than_an_airliner_exists_twice(sites: Sites) -> None:
@@ -148,7 +152,7 @@ def test_a_cable_faster_than_an_airliner_exists_twice(sites: Sites) -> None:
     sites.connect(now_s=NOW_S + 600, position=fixed(TOKYO, NOW_S + 600))
     sites.check(now_s=NOW_S + 600, registered=REGISTERED)
     (block,) = sites.blocks()
-    assert block.cause is BlockCause.CLONE_SUSPECTED
+    assert (block.cause, block.cable_id) == (BlockCause.CLONE_SUSPECTED, "cable-1")
     assert "within 600 s" in block.reason
 
 
@@ -158,7 +162,7 @@ def test_a_cable_that_transferred_at_two_sites_at_once_exists_twice(sites: Sites
     sites.transfer(90, site_id="obis:4530303034")
     sites.check(now_s=NOW_S)
     (block,) = sites.blocks()
-    assert block.cause is BlockCause.CLONE_SUSPECTED
+    assert (block.cause, block.cable_id) == (BlockCause.CLONE_SUSPECTED, "cable-1")
     assert "at the same time" in block.reason
 
 

@@ -80,6 +80,8 @@ def test_every_refusal_has_its_reason(manager: ManagerProcess) -> None:
                     assert failure.reason == "REASON_REQUIRED"
                     assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
             assert await listed(client.blocks(site_id=free)) == []
+            other = await refused(client.lift(blocked, "why", cable_id="cable-1"))
+            assert other.reason == "SITE_NOT_BLOCKED"  # the block is of the whole site
 
     asyncio.run(scenario())
 

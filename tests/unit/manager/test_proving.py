@@ -216,9 +216,10 @@ def test_how_soon_a_suspected_site_is_asked_again_is_a_setting() -> None:
     assert MatchSettings().proof_repeat_s == ProofPolicy().repeat_s
 
 
-def block(cause: BlockCause) -> SiteBlock:
+def block(cause: BlockCause, cable_id: str = "") -> SiteBlock:
     return SiteBlock(
         site_id=SITE,
+        cable_id=cable_id,
         permission=Permission.NONE,
         cause=cause,
         reason="why",
@@ -275,5 +276,28 @@ def test_a_cable_that_reconnects_is_told_at_once_what_holds(
         assert (granted.permission, granted.reason) == (permission, reason)
         assert directive.permission is permission
         assert directive.expire_s == NOW_S + 90.0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("blocked", "permission"),
+    [("", Permission.NONE), ("cable-1", Permission.NONE), ("thief", Permission.BIDIRECTIONAL)],
+)
+def test_a_block_of_a_cable_limits_that_cable_alone(blocked: str, permission: Permission) -> None:
+    async def sleep(_seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        permits = Permits(
+            rules=Rules([block(BlockCause.LOCATION_MISMATCH, blocked)], []),
+            policy=PermissionPolicy(),
+            leases=LeasePolicy(),
+            now=lambda: NOW_S,
+            sleep=sleep,
+            sessions=list,
+        )
+        _, granted = await permits.grant(Cable(device_id="cable-1"))
+        assert granted.permission is permission
 
     asyncio.run(scenario())

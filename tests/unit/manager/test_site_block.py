@@ -34,6 +34,8 @@ MISMATCHED = StatedMatch(verdict=Verdict.MISMATCHED, reason="NOT_ARRIVING", sent
 ORDER = list(Permission)
 PERMISSIONS = st.sampled_from(ORDER)
 AGO = st.integers(0, 500)
+CABLES = ("cable-1", "cable-2")
+OF_CABLES = (BlockCause.LOCATION_MISMATCH, BlockCause.CLONE_SUSPECTED)
 POLICY = BlockPolicy(mismatched=Permission.CHARGE_ONLY, expires_s=5_000, review_s=1_000)
 
 
@@ -60,28 +62,31 @@ class Governed(RuleBasedStateMachine):
         self.now_s += seconds
         self.change("EXPIRE", [expired(block, now_s=self.now_s) for block in self.blocks])
 
-    @rule(cause=st.sampled_from(BlockCause), ago_s=AGO)
-    def something_is_found(self, cause: BlockCause, ago_s: int) -> None:
+    @rule(cause=st.sampled_from(BlockCause), ago_s=AGO, cable=st.sampled_from(CABLES))
+    def something_is_found(self, cause: BlockCause, ago_s: int, cable: str) -> None:
         at_s = self.now_s - ago_s
-        ended = {block.cause: block.lift_s or 0 for block in self.blocks if not block.in_force}
+        subject = (cause, cable if cause in OF_CABLES else "")
+        ended = {
+            (block.cause, block.cable_id): block.lift_s or 0
+            for block in self.blocks
+            if not block.in_force
+        }
         findings = SiteFindings(
             site_id=SITE,
             match=MISMATCHED if cause is BlockCause.METER_MISMATCH else None,
             match_start_s=at_s,
-            at_site=False if cause is BlockCause.LOCATION_MISMATCH else None,
-            fix_s=at_s,
-            doubts=(PositionDoubt(cause=cause, sentence="two places", at_s=at_s),)
-            if cause is BlockCause.CLONE_SUSPECTED
+            doubts=(PositionDoubt(cause=cause, cable_id=cable, sentence="two places", at_s=at_s),)
+            if cause in OF_CABLES
             else (),
             differing=5 if cause is BlockCause.READINGS_DIFFER else 0,
             compared=6,
             settled_s=ended,
         )
         new = blocks_for(findings=findings, existing=self.blocks, policy=POLICY, now_s=self.now_s)
-        if cause in (BlockCause.METER_MISMATCH, BlockCause.CLONE_SUSPECTED):
-            fresh = at_s >= ended.get(cause, 0)
-            known = any(block.cause is cause for block in self.in_force)
-            assert bool(new) == (fresh and not known)
+        if cause in (BlockCause.METER_MISMATCH, *OF_CABLES):
+            fresh = at_s >= ended.get(subject, 0)
+            known = subject in subjects(self.in_force)
+            assert subjects(new) == ([subject] if fresh and not known else [])
         self.change("FIND", self.blocks + new)
 
     @rule(
@@ -109,20 +114,25 @@ class Governed(RuleBasedStateMachine):
             assert not by_hand
             self.change("BLOCK", [*self.blocks, block])
 
-    @rule(reason=st.sampled_from(["", "\t", "seen there"]))
-    def an_operator_lifts(self, reason: str) -> None:
+    @rule(reason=st.sampled_from(["", "\t", "seen there"]), cable=st.sampled_from(["", *CABLES]))
+    def an_operator_lifts(self, reason: str, cable: str) -> None:
+        meant = [block for block in self.in_force if cable in ("", block.cable_id)]
         try:
             after = lifted(
-                blocks=self.blocks, operator="operator-1", reason=reason, now_s=self.now_s
+                blocks=self.blocks,
+                operator="operator-1",
+                reason=reason,
+                now_s=self.now_s,
+                cable_id=cable,
             )
         except ReasonRequired:
             assert not reason.strip()
         except SiteNotBlocked:
-            assert not self.in_force
+            assert not meant
         else:
             ended = iter(after)
-            self.change("LIFT", [next(ended) if b.in_force else b for b in self.blocks])
-            assert not self.in_force
+            self.change("LIFT", [next(ended) if b in meant else b for b in self.blocks])
+            assert all(cable not in ("", block.cable_id) for block in self.in_force)
 
     @precondition(lambda self: self.in_force)
     @rule()
@@ -171,23 +181,33 @@ class Governed(RuleBasedStateMachine):
     @invariant()
     def nothing_becomes_laxer_while_every_block_stays(self) -> None:
         if self.done not in ("LIFT", "EXPIRE", "PROOF True"):
-            assert ORDER.index(allowed(self.blocks)) <= ORDER.index(allowed(self.before))
+            for cable in CABLES:
+                now, before = allowed(self.blocks, cable), allowed(self.before, cable)
+                assert ORDER.index(now) <= ORDER.index(before)
 
     @invariant()
     def causes_do_not_pile_up(self) -> None:
-        causes = [block.cause for block in self.in_force]
-        assert len(causes) == len(set(causes))
+        found = subjects(self.in_force)
+        assert len(found) == len(set(found))
 
     @invariant()
     def what_is_in_force_withholds_something(self) -> None:
-        assert (allowed(self.blocks) is Permission.BIDIRECTIONAL) == (not self.in_force)
+        for cable in CABLES:
+            concerning = [block for block in self.in_force if block.cable_id in ("", cable)]
+            free = allowed(self.blocks, cable) is Permission.BIDIRECTIONAL
+            assert free == (not concerning)
 
 
-def allowed(blocks: list[SiteBlock]) -> Permission:
-    """What may flow under these blocks alone."""
+def subjects(blocks: list[SiteBlock]) -> list[tuple[BlockCause, str]]:
+    """What blocks are about."""
+    return [(block.cause, block.cable_id) for block in blocks]
+
+
+def allowed(blocks: list[SiteBlock], cable: str) -> Permission:
+    """What may flow through a cable under these blocks alone."""
     return permission(
         site_identified=True,
-        blocks=blocks,
+        blocks=[block for block in blocks if block.concerns(cable)],
         clone_suspected=False,
         loadings=(),
         policy=PermissionPolicy(),
