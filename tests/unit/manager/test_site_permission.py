@@ -19,9 +19,10 @@ OTHER = SiteId("obis:4530303034")
 NOW_S = 1_800_000_000.0
 
 
-def block(permission: Permission) -> SiteBlock:
+def block(permission: Permission, *, cable_id: str = "") -> SiteBlock:
     return SiteBlock(
         site_id=SITE,
+        cable_id=cable_id,
         permission=permission,
         cause=BlockCause.OPERATOR,
         reason="why",
@@ -93,6 +94,9 @@ def test_blocks_and_equipment_limit_it_at_the_next_look() -> None:
             to_soc = permission is Permission.CHARGE_TO_SOC
             assert granted.charge_to_percent == (50.0 if to_soc else None)
             assert permits.at_site(OTHER).permission is Permission.BIDIRECTIONAL
+        town.blocks = [block(Permission.NONE, cable_id="cable-1")]  # not the battery's fault
+        await looked(town, permits)
+        assert permits.at_site(SITE).permission is Permission.BIDIRECTIONAL
         town.blocks, told = [], []
         for percent in (0.0, -120.0, -97.0, -90.0, 120.0):  # released below 95 %, not before
             town.loadings = [loading(percent)]
