@@ -46,19 +46,28 @@ def read(kind: type[Value], text: str) -> Value:
 
 
 def _plain(value: object) -> Any:
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, Enum):
         return value.value
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, frozenset):
         return sorted(_plain(item) for item in value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = (field.name for field in dataclasses.fields(value))
-        return {name: _plain(getattr(value, name)) for name in names}
+        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
     message = f"not written to a bundle: {type(value).__name__}"
     raise TypeError(message)
+
+
+_SCALARS = frozenset({NoneType, bool, int, float, str})
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _value(kind: Any, plain: Any, where: str) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ from gridcord.settlement.statement import Month
 from gridcord.settlement.terms import Terms
 from gridcord.settlement.transfer import Transfer
 from gridcord.units import Money
+from manager.storage.batches import rows_at
 from manager.storage.engine import insert_many, take_numbers
 from manager.storage.ledger_rows import LedgerEntryRow, LedgerFactRow, LedgerPostingRow
 
@@ -171,28 +173,75 @@ def states_of(connection: Connection, about: Collection[Subject]) -> dict[Subjec
     gathered = {subject: Gathering() for subject in about}
     if not about:
         return {}
-    for each in facts_of(connection, _of_subjects(about)):
+    for each in facts_about(connection, about):
         fact = each.known.fact
         for subject in subjects(fact):
             if subject in gathered:
                 gathered[subject] = gathered[subject].gathered(fact)
     last = _last_entries(connection, about)
+    standing = [row.ledger_number for row in last.values() if row.reverses is None]
+    postings = _postings(connection, standing)
     return {
-        subject: _state(connection, subject, facts, last.get(str(subject)))
+        subject: _state(subject, facts, last.get(str(subject)), postings)
         for subject, facts in gathered.items()
     }
 
 
+def facts_about(connection: Connection, about: Collection[Subject]) -> Iterator[StoredFact]:
+    """Facts among which are all those of the subjects, as they became known."""
+    cables, sites = [], []
+    for subject in about:
+        if isinstance(subject, CableSubject):
+            cables.append((str(subject.cable_id), _start_s(subject)))
+        else:
+            sites.append((place_of(subject), _start_s(subject)))
+    rows = {
+        (row.fact_number, row.part): row
+        for columns, keys in ((_OF_CABLE, cables), (_OF_SITE, sites))
+        for row in rows_at(connection, FACT, columns, keys)
+    }
+    return (_stored(rows[place]) for place in sorted(rows))
+
+
+_OF_CABLE, _OF_SITE = ("cable_id", "period_start"), ("site_id", "period_start")
+
+
 def _last_entries(connection: Connection, about: Collection[Subject]) -> dict[str, Any]:
-    names = [str(subject) for subject in about]
-    query = sa.select(LEDGER).where(LEDGER.c.subject.in_(names)).order_by(LEDGER.c.serial)
-    return {row.subject: row for row in connection.execute(query)}
+    rows = rows_at(connection, LEDGER, ["subject"], ((str(subject),) for subject in about))
+    return {row.subject: row for row in sorted(rows, key=lambda row: row.serial)}
 
 
-def _state(connection: Connection, subject: Subject, facts: Gathering, last: Any) -> SubjectState:
+def _postings(
+    connection: Connection, ledger_numbers: Collection[int]
+) -> dict[int, tuple[Posting, ...]]:
+    """The lines of entries, by the entry's number, in their order."""
+    rows = rows_at(connection, POSTING, ["ledger_number"], ((each,) for each in ledger_numbers))
+    lines: defaultdict[int, tuple[Posting, ...]] = defaultdict(tuple)
+    for row in sorted(rows, key=lambda row: row.line):
+        posting = Posting(
+            account=Account.parse(row.account),
+            purpose=Purpose(row.purpose),
+            amount=Money(row.currency, row.micros),
+        )
+        lines[row.ledger_number] += (posting,)
+    return lines
+
+
+def _state(
+    subject: Subject, facts: Gathering, last: Any, postings: Mapping[int, tuple[Posting, ...]]
+) -> SubjectState:
     if last is None:
         return SubjectState(facts=facts)
-    standing = _entry(connection, subject, last) if last.reverses is None else None
+    if last.reverses is not None:
+        return SubjectState(facts=facts, serial=last.serial)
+    standing = Entry(
+        subject=subject,
+        serial=last.serial,
+        known_s=last.known_s,
+        rule=last.rule,
+        sources=tuple(json.loads(last.sources)),
+        postings=postings.get(last.ledger_number, ()),
+    )
     return SubjectState(facts=facts, standing=standing, serial=last.serial)
 
 
@@ -200,13 +249,27 @@ def facts_of(connection: Connection, *conditions: Any) -> Iterator[StoredFact]:
     """Facts that fulfil conditions, as they became known."""
     query = sa.select(FACT).where(*conditions).order_by(FACT.c.fact_number, FACT.c.part)
     for row in connection.execute(query):
-        yield StoredFact(
-            number=row.fact_number,
-            part=row.part,
-            known_s=row.known_s,
-            entry_number=row.entry_number,
-            content=plain.read(_CONTENT[row.kind], row.content),
-        )
+        yield _stored(row)
+
+
+def _stored(row: Any) -> StoredFact:
+    return StoredFact(
+        number=row.fact_number,
+        part=row.part,
+        known_s=row.known_s,
+        entry_number=row.entry_number,
+        content=plain.read(_CONTENT[row.kind], row.content),
+    )
+
+
+def last_verdicts(
+    connection: Connection, places: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], VerdictLine]:
+    """What the ledger knows last of sites and starts of periods, seconds since 1970 UTC."""
+    rows = [row for row in rows_at(connection, FACT, _OF_SITE, places) if row.kind == VERDICT]
+    rows.sort(key=lambda row: (row.fact_number, row.part))
+    last = {(row.site_id, row.period_start): row for row in rows}
+    return {place: plain.read(VerdictLine, row.content) for place, row in last.items()}
 
 
 def ledger_lines(connection: Connection, *conditions: Any) -> Iterator[LedgerLine]:
@@ -245,39 +308,6 @@ def _line(row: Any, lines: list[PostingLine]) -> LedgerLine:
         reverses=row.reverses,
         sources=tuple(json.loads(row.sources)),
         postings=tuple(lines),
-    )
-
-
-def _entry(connection: Connection, subject: Subject, row: Any) -> Entry:
-    lines = connection.execute(
-        sa.select(POSTING)
-        .where(POSTING.c.ledger_number == row.ledger_number)
-        .order_by(POSTING.c.line)
-    )
-    return Entry(
-        subject=subject,
-        serial=row.serial,
-        known_s=row.known_s,
-        rule=row.rule,
-        sources=tuple(json.loads(row.sources)),
-        postings=tuple(
-            Posting(
-                account=Account.parse(line.account),
-                purpose=Purpose(line.purpose),
-                amount=Money(line.currency, line.micros),
-            )
-            for line in lines
-        ),
-    )
-
-
-def _of_subjects(about: Collection[Subject]) -> Any:
-    """Facts of these subjects are among those that this selects."""
-    cables = {subject.cable_id for subject in about if isinstance(subject, CableSubject)}
-    sites = {place_of(subject) for subject in about if not isinstance(subject, CableSubject)}
-    starts = {_start_s(subject) for subject in about}
-    return FACT.c.period_start.in_(starts) & (
-        FACT.c.cable_id.in_(cables) | FACT.c.site_id.in_(sites)
     )
 
 

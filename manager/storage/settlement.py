@@ -7,7 +7,7 @@ ledger says, in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,12 +31,11 @@ from gridcord.settlement.terms import Terms
 from gridcord.settlement.transfer import Transfer, TransferKey
 from gridcord.units import CableId, Period
 from gridcord.wire.journal import entry_from_bytes
-from manager.storage import ledger
 from manager.storage.batches import rows_at, update_many
 from manager.storage.engine import Database, take_numbers
 from manager.storage.followers import cursor_of, move_cursor
 from manager.storage.journals import ENTRY, QUARANTINE
-from manager.storage.ledger import LedgerWriter, NewFact, facts_of
+from manager.storage.ledger import LedgerWriter, NewFact, last_verdicts
 from manager.storage.market_facts import records_came, results_wait
 from manager.storage.market_settlement import settle_market
 from manager.storage.rows import TransferRow
@@ -208,23 +207,16 @@ def _verdicts(connection: Connection, limit: int) -> tuple[list[NewFact], int]:
         match = match_from_json(row.manager_match)
         if match is not None:
             stated[_Judged(row.site_id, Period(row.period_start, row.period_length))] = match
-    lines = (_verdict(connection, judged, match) for judged, match in stated.items())
+    known = last_verdicts(connection, [(j.site_id, j.period.start_s) for j in stated])
+    lines = (
+        _verdict(known.get((judged.site_id, judged.period.start_s)), judged, match)
+        for judged, match in stated.items()
+    )
     return [NewFact(content=line) for line in lines if line is not None], len(rows)
 
 
-def _verdict(connection: Connection, judged: _Judged, match: StatedMatch) -> VerdictLine | None:
+def _verdict(last: VerdictLine | None, judged: _Judged, match: StatedMatch) -> VerdictLine | None:
     """The verdict as a fact; None when it is the one that the ledger knows."""
-    known = [
-        each.content
-        for each in facts_of(
-            connection,
-            ledger.FACT.c.site_id == judged.site_id,
-            ledger.FACT.c.period_start == judged.period.start_s,
-            ledger.FACT.c.kind == ledger.VERDICT,
-        )
-        if isinstance(each.content, VerdictLine)
-    ]
-    last = known[-1] if known else None
     finding, reason = finding_of(match), Reason(match.reason)
     said = last and (last.verdict.verdict, last.finding, last.reason)
     if said == (match.verdict, finding, reason):
@@ -278,17 +270,21 @@ def _energy(earned: Earning) -> dict[str, Any]:
 _EARNED = ("currency", "availability_micros", "energy_micros", "tariff_version")
 
 
+def _row_key(key: TransferKey) -> tuple[Any, ...]:
+    return key.cable_id, key.journal_epoch, key.sequence_number
+
+
 def _tell(
     connection: Connection, earned: Sequence[tuple[TransferKey, dict[str, Any]]], now_s: int
 ) -> None:
     """Tell records what they earn; one that knows it already is left as it is."""
     names = [column.name for column in TRANSFER.primary_key]
-    rows = rows_at(connection, TRANSFER, names, (astuple(key) for key, _ in earned))
+    rows = rows_at(connection, TRANSFER, names, (_row_key(key) for key, _ in earned))
     told = {tuple(row[name] for name in names): row for row in (r._asdict() for r in rows)}
     after: dict[tuple[Any, ...], dict[str, Any]] = {}
     numbers: dict[tuple[Any, ...], int] = {}
     changes = 0
-    for key, amounts in ((astuple(key), amounts) for key, amounts in earned):
+    for key, amounts in ((_row_key(key), amounts) for key, amounts in earned):
         if key not in told:
             continue
         known = after.get(key) or {name: told[key][name] for name in _EARNED}
