@@ -23,7 +23,7 @@ demo: $(READY)
 	@$(BIN)/gridcord demo $(ARGS)
 
 test: $(READY)
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not soak" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not soak" $(ARGS)
 
 soak: $(READY)
 	@$(BIN)/pytest -m soak --timeout 0 $(ARGS)

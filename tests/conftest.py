@@ -18,18 +18,6 @@ settings.register_profile("gridcord", deadline=None)
 settings.load_profile("gridcord")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and files that share something costly as well.
-
-    `--dist loadgroup` runs a group in one process; files that name no group of their own
-    (`pytest.mark.xdist_group`) are one each.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; where there is none the tests are skipped, but never in CI."""

@@ -59,7 +59,7 @@ class Claim:
 _HERE = "patent/test_claims.py::"
 _FIGURES_5_6 = "patent/test_figures_5_6.py::"
 _FIGURE_8 = "patent/test_figure_8.py::"
-_EVENING = "integration/cable_node/test_evening.py::"
+_EVENING = "patent/test_figure_8.py::"
 _SESSION = "integration/manager/test_cable_session.py::"
 _BILL = "unit/settlement/test_site_bill.py::"
 _ONCE = "system/test_exactly_once.py::"
