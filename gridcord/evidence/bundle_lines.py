@@ -126,10 +126,11 @@ class RulingLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockLine:
-    """A restriction of a site.
+    """A restriction of a site, or of one cable there.
 
     Args:
         site_id: The site.
+        cable_id: The only cable it was about; empty for the whole site.
         permission: What was still permitted.
         cause: A stable code; MISMATCH must name verdicts.
         start_s: From then, seconds since 1970 UTC.
@@ -139,6 +140,7 @@ class BlockLine:
     """
 
     site_id: str
+    cable_id: str = ""
     permission: Permission
     cause: str
     start_s: int

@@ -247,6 +247,7 @@ class LedgerBundle:
             }
             yield BlockLine(
                 site_id=row.site_id,
+                cable_id=row.cable_id,
                 permission=Permission(row.permission),
                 cause=row.cause,
                 start_s=row.create_s,
