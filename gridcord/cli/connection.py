@@ -185,7 +185,7 @@ def lost() -> None:
 def _target(text: str) -> str:
     host, separator, port = text.rpartition(":")
     if not separator or not host or not port.isdecimal():
-        message = f"no address: {text!r}; give host:port, such as 127.0.0.1:7420"
+        message = f"no address: {text!r}; give host:port, such as 127.0.0.1:50051"
         raise CommandError(message)
     return text
 

@@ -89,7 +89,10 @@ def verify_command(
         typer.echo(json.dumps(_plain(report), indent=1))
     else:
         _print(report, bundle, trust)
-    if not report.ok or (complete and not report.complete):
+    if report.ok and complete and not report.complete:
+        message = f"{bundle} verifies but is not complete"
+        raise CommandError(message, exit_code=ExitCode.NEGATIVE)
+    if not report.ok:
         raise typer.Exit(ExitCode.NEGATIVE)
 
 

@@ -7,6 +7,7 @@ is needed does not answer, 130 Ctrl-C.
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -127,6 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is said below, in one line
     try:
         app(args=arguments, prog_name="gridcord")
     except SystemExit as end:

@@ -145,6 +145,8 @@ def test_a_later_begin_takes_over_what_the_match_knew(
     assert first == half_hour(begins).start_s
     assert report.taken_over == (() if begins == 0 else (town.sites[0],))
     assert report.complete == (begins == 0)
+    demanded = main(["evidence", "verify", str(path), "--complete"])
+    assert demanded == (ExitCode.OK if report.complete else ExitCode.NEGATIVE)
 
 
 @pytest.mark.parametrize(
