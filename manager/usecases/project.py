@@ -10,7 +10,7 @@ import structlog
 from manager.ports import Projection, StoreFull, StoreUnavailable
 from manager.usecases.read_entries import EntryReader
 
-MOST_ENTRIES = 100  # of one transaction: so long may a confirmation have to wait for it
+MOST_ENTRIES = 250  # of one transaction: so long may a confirmation have to wait for it
 LOOK_S = 1.0  # real seconds: entries of another process of the manager, or after a failure
 
 log = structlog.get_logger()
