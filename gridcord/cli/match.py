@@ -180,7 +180,7 @@ def replay(
         else:
             _answer_file(file, policy, facts, as_json=as_json)
     except (MatchInputError, OSError) as error:
-        typer.echo(f"cannot replay {file or 'standard input'}: {error}", err=True)
+        typer.echo(f"gridcord: cannot replay {file or 'standard input'}: {error}", err=True)
         raise typer.Exit(BAD_INPUT) from None
 
 

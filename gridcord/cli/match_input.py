@@ -196,6 +196,8 @@ def _whole(fields: Mapping[str, Any], name: str, line: int) -> int:
     value = fields.get(name)
     if type(value) is float and value.is_integer():
         value = int(value)  # what a table with holes makes of integers
+    if value is None:
+        raise MatchInputError(line, f"{name} is a whole number, not empty: 0 where nothing flowed")
     if type(value) is not int:
         raise MatchInputError(line, f"{name} is a whole number, not {value!r:.80}")
     if abs(value) > MAX_WH:
