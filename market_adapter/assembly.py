@@ -39,6 +39,9 @@ async def run_adapter(settings: MarketAdapterSettings) -> ExitCode:
             closing.push_async_callback(feed.close)
         async with Lifecycle(clock=clock) as lifecycle:
             market = {} if venue is None else {profile.market_id: venue}
+            if store.unsent(profile.market_id):
+                # What a process before this one sent may still be on its way inside the venue.
+                await clock.sleep(settings.venue.settle_s)
             desk = Desk(store=store, venues=market, clock=clock)
             rounds = partial(desk.run, every_s=settings.venue.round_s)
             lifecycle.add("desk", rounds, on_failure=_RESTART)

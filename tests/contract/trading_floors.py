@@ -123,6 +123,11 @@ def period_of(profile: MarketProfile) -> Period:
 class ExchangeFloor(Floor):
     """The simulated exchange over TLS, and the JEPX venue of one of its markets."""
 
+    async def settled(self) -> None:
+        """Wait until all that a member that ended has sent is processed (`venue.settle_s`)."""
+        while self.server is not None and self.server.connections:  # noqa: ASYNC110 - another process ends
+            await asyncio.sleep(0.001)
+
     def __init__(self, *, folder: Path, market_id: str, settle_s: float = 0.0) -> None:
         profile = built_in_profile(market_id)
         period = period_of(profile)

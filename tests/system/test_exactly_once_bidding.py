@@ -74,6 +74,7 @@ def run_life(floor: ExchangeFloor) -> RunLife:
         await asyncio.to_thread(process.start)
         await asyncio.to_thread(process.join)
         assert process.exitcode is not None
+        await floor.settled()
         return process.exitcode
 
     return run

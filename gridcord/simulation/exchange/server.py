@@ -80,6 +80,11 @@ class ExchangeServer:
         self._server = await asyncio.start_server(self._connected, host, port, ssl=tls)
         return int(self._server.sockets[0].getsockname()[1])
 
+    @property
+    def connections(self) -> int:
+        """How many sockets are open: all that came through closed ones was processed."""
+        return len(self._connections)
+
     async def stop(self) -> None:
         """Close every socket."""
         if self._server is not None:

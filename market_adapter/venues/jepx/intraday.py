@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 from uuid import UUID
 
 from gridcord.chassis.clock import Clock
@@ -24,6 +25,8 @@ from market_adapter.domain.profile import MarketProfile
 from market_adapter.ports import Refused, Taken, VenueUnavailable
 from market_adapter.venues.jepx import notes
 from market_adapter.venues.jepx.connection import AnswerLost, NotEntitled, Pool
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +50,9 @@ class JepxIntraday:
 
     async def submit(self, bids: Sequence[Bid]) -> Mapping[UUID, Taken | Refused]:
         """See `Venue.submit`."""
-        groups = await asyncio.gather(
-            *(self._submit_product(period, group) for period, group in _by_period(bids).items())
+        return await _of_all(
+            [self._submit_product(period, group) for period, group in _by_period(bids).items()]
         )
-        return {bid_id: answer for group in groups for bid_id, answer in group.items()}
 
     async def withdraw(self, bid: Bid) -> None:
         """See `Venue.withdraw`."""
@@ -70,10 +72,9 @@ class JepxIntraday:
 
     async def outcomes(self, bids: Sequence[Bid]) -> Mapping[UUID, Outcome]:
         """See `Venue.outcomes`."""
-        groups = await asyncio.gather(
-            *(self._outcomes(period, group) for period, group in _by_period(bids).items())
+        return await _of_all(
+            [self._outcomes(period, group) for period, group in _by_period(bids).items()]
         )
-        return {bid_id: outcome for group in groups for bid_id, outcome in group.items()}
 
     async def prices(self, day: date) -> Sequence[AreaPrice]:
         """See `Venue.prices`: continuous trade has no price of an area; the board has trades."""
@@ -185,6 +186,29 @@ class JepxIntraday:
             message = f"the exchange refused {api}: {answer.info}"
             raise VenueUnavailable(message)
         return answer
+
+
+async def _of_all(asked: Sequence[Awaitable[dict[UUID, T]]]) -> dict[UUID, T]:
+    """What was found for each half hour, once all of them have ended.
+
+    None may go on behind the back of a caller that was told of a failure: the next round would
+    find its bid missing, and both would send it.
+
+    Raises:
+        VenueUnavailable: The first failure, when nothing could be found out.
+    """
+    found: dict[UUID, T] = {}
+    failure: VenueUnavailable | None = None
+    for each in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(each, VenueUnavailable):
+            failure = failure or each
+        elif isinstance(each, BaseException):
+            raise each
+        else:
+            found |= each
+    if failure is not None and not found:
+        raise failure
+    return found
 
 
 def _by_period(bids: Sequence[Bid]) -> dict[Period, list[Bid]]:
