@@ -12,6 +12,7 @@ from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.sections import RemoteSettings
 from gridcord.chassis.server import Service
+from gridcord.chassis.settings import SettingsError
 from gridcord.clients.connector import Connector
 from gridcord.metering.reading import Permission
 from gridcord.session.opening import TakeoverPolicy
@@ -66,7 +67,7 @@ from manager.storage.notices import SqlNotices
 from manager.storage.projection import SqlProjection
 from manager.storage.proofs import SqlProofs
 from manager.storage.resources import SqlResources
-from manager.storage.schema import migrate
+from manager.storage.schema import WrongTables, check_tables, migrate
 from manager.storage.sessions import SqlJournals
 from manager.storage.settlement import SqlSettlement
 from manager.storage.site_blocks import SqlSiteRules
@@ -102,8 +103,18 @@ async def run_manager(settings: ManagerSettings) -> ExitCode:
 
 
 def open_database(settings: DatabaseSettings) -> Database:
-    """Open the database and bring its tables to this version."""
+    """Open the database and bring its tables to this version.
+
+    Raises:
+        SettingsError: Its tables are of another version, and must or can only stay so.
+    """
     database = Database(settings.url or f"sqlite:///{settings.file or _DEFAULT_FILE}")
+    try:
+        check_tables(database, may_migrate=settings.migrate)
+    except WrongTables as error:
+        database.close()
+        message = f"database: {error}"
+        raise SettingsError(message) from error
     if settings.migrate:
         migrate(database)
     return database

@@ -28,6 +28,36 @@ def configuration(connection: Connection) -> Config:
     return config
 
 
+class WrongTables(ValueError):
+    """The tables are not those of this version, and may not or cannot be brought there."""
+
+
+def check_tables(database: Database, *, may_migrate: bool) -> None:
+    """Refuse a database that this version must not work on.
+
+    Args:
+        database: Open.
+        may_migrate: Whether older tables are brought to this version next.
+
+    Raises:
+        WrongTables: They are newer, or older and must stay so.
+    """
+    script = ScriptDirectory(str(MIGRATIONS))
+    stands_at = database.read_now(
+        lambda connection: MigrationContext.configure(connection).get_current_revision()
+    )
+    known = {each.revision for each in script.walk_revisions()}
+    if stands_at is not None and stands_at not in known:
+        message = f"its tables are of a newer version (step {stands_at}): start that version"
+        raise WrongTables(message)
+    if not may_migrate and stands_at != script.get_current_head():
+        message = (
+            f"its tables are of an older version (step {stands_at or 'none'}): "
+            "start once with database.migrate = true"
+        )
+        raise WrongTables(message)
+
+
 def migrate(database: Database) -> None:
     """Bring the tables to the newest step; nothing happens when they are there."""
     database.write_now(lambda connection: command.upgrade(configuration(connection), "head"))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from manager.storage.engine import Database, insert_many, take_numbers
 from manager.storage.rows import AuditRow
-from manager.storage.schema import differences, migrate
+from manager.storage.schema import WrongTables, check_tables, differences, migrate
 
 
 @pytest.fixture
@@ -27,6 +27,23 @@ def test_the_migrations_lead_to_what_the_code_expects(database: Database) -> Non
 def test_migrating_twice_changes_nothing(database: Database) -> None:
     migrate(database)
     assert list(database.write_now(differences)) == []
+
+
+def stand_at(database: Database, step: str) -> None:
+    text = sa.text("UPDATE alembic_version SET version_num = :step")
+    database.write_now(lambda connection: connection.execute(text, {"step": step}))
+
+
+def test_tables_of_another_version_are_refused(database: Database) -> None:
+    check_tables(database, may_migrate=False)
+    stand_at(database, "0001")
+    check_tables(database, may_migrate=True)
+    with pytest.raises(WrongTables, match=r"older version \(step 0001\)"):
+        check_tables(database, may_migrate=False)
+    stand_at(database, "9999")
+    for may_migrate in (False, True):
+        with pytest.raises(WrongTables, match=r"newer version \(step 9999\)"):
+            check_tables(database, may_migrate=may_migrate)
 
 
 def test_a_commit_on_sqlite_reaches_the_disk(database: Database) -> None:
