@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from hypothesis import settings
 from tests.postgres import PostgresServer, binaries
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+# Whoever runs the tests in the background ignores Ctrl-C for them; what they start must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("gridcord", deadline=None)

@@ -96,7 +96,6 @@ def test_broken_off_it_leaves_nothing_running(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     ready = kept / "manager" / "ready.json"
     deadline = time.monotonic() + 120
