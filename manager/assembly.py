@@ -19,8 +19,8 @@ from gridcord.session.opening import TakeoverPolicy
 from gridcord.wire.resource import ResourceIntroduction
 from manager.clients.market import GrpcMarket
 from manager.clients.utility import GrpcUtility
-from manager.domain.entry_check import PlausibilityPolicy
-from manager.domain.permission import Granted
+from manager.domain.records.entry_check import PlausibilityPolicy
+from manager.domain.trust.permission import Granted
 from manager.fleet import Registry
 from manager.metrics import MeasuredJournals, StoreWatch, tell_live
 from manager.policies import (
@@ -54,26 +54,26 @@ from manager.service.site_access import AccessDesk
 from manager.service.transfers import TransferServicer
 from manager.settings import DatabaseSettings, ManagerSettings
 from manager.site_access import SiteAccessFile
-from manager.storage.audit_log import SqlAuditLog
-from manager.storage.bids import SqlBids
-from manager.storage.bundles import SqlBundles
-from manager.storage.demands import SqlDemands
+from manager.storage.audit.log import SqlAuditLog
+from manager.storage.derivation.projection import SqlProjection
+from manager.storage.derivation.site_checks import SqlSiteChecks
+from manager.storage.derivation.utility_facts import SqlUtilityFacts
 from manager.storage.engine import Database
 from manager.storage.figures import SqlFigures
-from manager.storage.fleet_views import FleetViews
-from manager.storage.governed_blocks import SqlBlocks
-from manager.storage.market_facts import CONTRACTS, PRICES, SqlMarketFacts
+from manager.storage.ledger.bundles import SqlBundles
+from manager.storage.ledger.settlement import SqlSettlement
+from manager.storage.log.transfers import SqlTransfers
+from manager.storage.market.bids import SqlBids
+from manager.storage.market.demands import SqlDemands
+from manager.storage.market.results import CONTRACTS, PRICES, SqlMarketFacts
 from manager.storage.notices import SqlNotices
-from manager.storage.projection import SqlProjection
-from manager.storage.proofs import SqlProofs
-from manager.storage.resources import SqlResources
 from manager.storage.schema import WrongTables, check_tables, migrate
-from manager.storage.sessions import SqlJournals
-from manager.storage.settlement import SqlSettlement
-from manager.storage.site_blocks import SqlSiteRules
-from manager.storage.site_checks import SqlSiteChecks
-from manager.storage.transfers import SqlTransfers
-from manager.storage.utility_facts import SqlUtilityFacts
+from manager.storage.sessions.cables import SqlJournals
+from manager.storage.sessions.fleet_views import FleetViews
+from manager.storage.sessions.resources import SqlResources
+from manager.storage.sites.blocks import SqlSiteRules
+from manager.storage.sites.governed_blocks import SqlBlocks
+from manager.storage.sites.proofs import SqlProofs
 from manager.usecases.check_sites import SiteChecker
 from manager.usecases.commit_entries import Committer
 from manager.usecases.dispatch import Dispatcher

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from gridcord.chassis.metrics import tell, timed
 from gridcord.session.manager import Decision, Folded
 from gridcord.units import Period
-from manager.domain.cable_session import CableIntroduction
+from manager.domain.records.cable_session import CableIntroduction
 from manager.ports import Journals, OpenedSession, ReceivedEntry, StoreFull, StoreUnavailable
 from manager.storage.figures import SqlFigures, StoredFigures
 

@@ -12,21 +12,21 @@ from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.tariff import Proration, Tariff, TariffBook
 from gridcord.settlement.terms import SettlementRule, Terms
 from gridcord.units import Money, Price
-from manager.domain.block_rules import DAY_S, BlockPolicy
-from manager.domain.conduct import ConductRules
-from manager.domain.offers import OfferRules
-from manager.domain.permission import PermissionPolicy
-from manager.domain.steering import SteeringRules
+from manager.domain.bidding.offers import OfferRules
+from manager.domain.dispatch.conduct import ConductRules
+from manager.domain.dispatch.steering import SteeringRules
+from manager.domain.trust.block_rules import DAY_S, BlockPolicy
+from manager.domain.trust.permission import PermissionPolicy
 from manager.settings import (
     EvidenceSettings,
     ManagerSettings,
     PermissionSettings,
     TariffSettings,
 )
+from manager.storage.derivation.projection import ProjectionPolicy
+from manager.storage.derivation.site_checks import CheckPolicy
 from manager.storage.engine import Database
-from manager.storage.projection import ProjectionPolicy
-from manager.storage.site_checks import CheckPolicy
-from manager.storage.terms import adopt_match_policy, adopt_terms
+from manager.storage.ledger.terms import adopt_match_policy, adopt_terms
 from manager.terms_file import read_terms
 from manager.usecases.dispatch import DispatchPolicy
 from manager.usecases.prove_sites import ProofPolicy

@@ -16,14 +16,14 @@ from gridcord.session.manager import Folded, Offer
 from gridcord.session.opening import CableCursor, Opening
 from gridcord.units import Period, Position, Price, SiteId
 from gridcord.wire.resource import ResourceIntroduction
-from manager.domain.bid import Bid, MarketTerms
-from manager.domain.cable_session import CableIntroduction
-from manager.domain.demand import Demand, DemandReport, Progress
-from manager.domain.logged_entry import LoggedEntry, ReadEntry
-from manager.domain.market_news import MarketNews
-from manager.domain.site import RegisteredSite
-from manager.domain.site_block import SiteBlock
-from manager.domain.transfer import StoredTransfer
+from manager.domain.bidding.bid import Bid, MarketTerms
+from manager.domain.bidding.market_news import MarketNews
+from manager.domain.dispatch.demand import Demand, DemandReport, Progress
+from manager.domain.records.cable_session import CableIntroduction
+from manager.domain.records.logged_entry import LoggedEntry, ReadEntry
+from manager.domain.records.transfer import StoredTransfer
+from manager.domain.trust.site import RegisteredSite
+from manager.domain.trust.site_block import SiteBlock
 
 AreaPrice = tuple[str, Period, Price]
 """Area, period and what a kWh costs there then."""

@@ -22,7 +22,7 @@ import structlog
 
 from gridcord.chassis.settings import SettingsError
 from gridcord.units import CableId, parse_device_id, parse_site_id
-from manager.domain.site_access import SiteAccess
+from manager.domain.trust.site_access import SiteAccess
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _KEYS = {"route_b_id", "password", "cables", "any_cable"}

@@ -25,10 +25,10 @@ from utility_adapter.settings import (
     PrivacySettings,
     UtilityAdapterSettings,
 )
-from utility_adapter.sources.csv_readings import write_csv_transfers
-from utility_adapter.sources.espi_pull import EspiSubscription
-from utility_adapter.sources.espi_write import write_espi_transfers
-from utility_adapter.sources.nem12_write import Nem12Names, write_nem12_transfers
+from utility_adapter.sources.espi.pull import EspiSubscription
+from utility_adapter.sources.espi.write import write_espi_transfers
+from utility_adapter.sources.nem12.writer import Nem12Names, write_nem12_transfers
+from utility_adapter.sources.own_csv.readings import write_csv_transfers
 from utility_adapter.sources.source import TransferWriter
 from utility_adapter.storage.engine import open_engine
 from utility_adapter.storage.store import Store

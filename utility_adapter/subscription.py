@@ -9,7 +9,7 @@ import httpx
 import structlog
 
 from utility_adapter.sources.defect import FileRefused
-from utility_adapter.sources.espi_pull import EspiPull, EspiSubscription
+from utility_adapter.sources.espi.pull import EspiPull, EspiSubscription
 from utility_adapter.sources.pull import PullFailed
 from utility_adapter.sources.source import ReadOptions
 from utility_adapter.storage.pulls import cursor_of

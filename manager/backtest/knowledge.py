@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gridcord.protocols.jepx_csv import PERIODS_A_DAY
-from manager.domain.fleet_state import Floats
-from manager.domain.stay import Window
-from manager.domain.waterfill import Ints
+from manager.domain.bidding.stay import Window
+from manager.domain.dispatch.fleet_state import Floats
+from manager.domain.dispatch.waterfill import Ints
 
 GATE = 20
 """Period of the day at whose start, 10:00, the auction of the next day closes."""

@@ -17,7 +17,7 @@ from gridcord.protocols.jepx_csv import (
     parse_spot,
 )
 from manager.backtest.failures import InputError
-from manager.domain.waterfill import Ints
+from manager.domain.dispatch.waterfill import Ints
 
 AREAS = (*AREA_NAMES, SYSTEM)
 CURRENCY = "JPY"

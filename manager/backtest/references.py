@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manager.domain.horizon import Outlook, plan
-from manager.domain.stay import Window
-from manager.domain.waterfill import Ints
+from manager.domain.bidding.horizon import Outlook, plan
+from manager.domain.bidding.stay import Window
+from manager.domain.dispatch.waterfill import Ints
 
 _TOGETHER = 200
 _MICROS = 1_000_000

@@ -16,12 +16,12 @@ import numpy as np
 from gridcord.protocols.jepx_csv import PERIODS_A_DAY
 from manager.backtest.knowledge import GATE, PUBLICATION, Published, View
 from manager.backtest.strategy import Strategy, StrategyRules, Task
-from manager.domain.allocation import Ranking, allocate
-from manager.domain.bidding import Curve
-from manager.domain.bounds import Bounds
-from manager.domain.fleet_state import Floats
-from manager.domain.stay import Window
-from manager.domain.waterfill import Ints
+from manager.domain.bidding.curves import Curve
+from manager.domain.bidding.stay import Window
+from manager.domain.dispatch.allocation import Ranking, allocate
+from manager.domain.dispatch.bounds import Bounds
+from manager.domain.dispatch.fleet_state import Floats
+from manager.domain.dispatch.waterfill import Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from fractions import Fraction
 import numpy as np
 
 from manager.backtest.replay import Track
-from manager.domain.stay import PERMILLE
-from manager.domain.waterfill import Ints
+from manager.domain.bidding.stay import PERMILLE
+from manager.domain.dispatch.waterfill import Ints
 
 _WH_PER_KWH = 1000
 

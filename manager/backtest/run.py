@@ -15,9 +15,9 @@ from manager.backtest.report import Result, Tariff, account
 from manager.backtest.sessions import RecordedSession
 from manager.backtest.strategy import StrategyRules
 from manager.backtest.vehicles import VehicleRules, VehicleStay, stays_of_fleet
-from manager.domain.bidding import BidRules
-from manager.domain.stay import Window, window
-from manager.domain.waterfill import Ints
+from manager.domain.bidding.curves import BidRules
+from manager.domain.bidding.stay import Window, window
+from manager.domain.dispatch.waterfill import Ints
 
 PERIOD_S = 1800  # of the exchange whose table is read
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from gridcord.protocols.jepx_csv import PERIODS_A_DAY
 from manager.backtest.knowledge import View
-from manager.domain.bidding import BidRules, Curve, curves, imagine
-from manager.domain.clusters import clustered, thinned
-from manager.domain.fleet_state import Floats
-from manager.domain.forecast import alike, expected_wh, usual_day
-from manager.domain.horizon import Obligation, Outlook, plan
-from manager.domain.stay import PERMILLE, Window
+from manager.domain.bidding.clusters import clustered, thinned
+from manager.domain.bidding.curves import BidRules, Curve, curves, imagine
+from manager.domain.bidding.forecast import alike, expected_wh, usual_day
+from manager.domain.bidding.horizon import Obligation, Outlook, plan
+from manager.domain.bidding.stay import PERMILLE, Window
+from manager.domain.dispatch.fleet_state import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from random import Random
 
 from manager.backtest.failures import InputError
 from manager.backtest.sessions import RecordedSession
-from manager.domain.stay import PERMILLE, Battery, Stay
+from manager.domain.bidding.stay import PERMILLE, Battery, Stay
 
 FEWEST_WEEKS = 4
 """A series with a shorter history says too little of a year; such are left out."""

@@ -16,9 +16,9 @@ from gridcord.wire.values import (
     time_from_proto,
 )
 from manager.clients.peer import Connect, Peer
-from manager.domain.bid import Bid, MarketTerms
-from manager.domain.demand import Demand
-from manager.domain.market_news import AreaContract, ImbalancePrice, MarketNews
+from manager.domain.bidding.bid import Bid, MarketTerms
+from manager.domain.bidding.market_news import AreaContract, ImbalancePrice, MarketNews
+from manager.domain.dispatch.demand import Demand
 from manager.ports import AreaPrice
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from gridcord.wire.readings import (
 )
 from gridcord.wire.values import period_to_proto, position_from_proto, position_to_proto
 from manager.clients.peer import Connect, Peer
-from manager.domain.site import RegisteredSite
-from manager.domain.transfer import StoredTransfer
+from manager.domain.records.transfer import StoredTransfer
+from manager.domain.trust.site import RegisteredSite
 from manager.ports import PeerUnavailable
 
 if TYPE_CHECKING:

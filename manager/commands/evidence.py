@@ -9,9 +9,9 @@ from gridcord.chassis.exit_codes import ExitCode
 from gridcord.cli.ending import CommandError
 from gridcord.evidence.bundle import BundleSource
 from manager.commands.stored import snapshot, terms_of
-from manager.storage.bundle_scope import NothingThere, NotJudged, Wanted
-from manager.storage.ledger_bundle import LedgerBundle
-from manager.storage.terms import stored_match_policy
+from manager.storage.ledger.bundle import LedgerBundle
+from manager.storage.ledger.bundle_scope import NothingThere, NotJudged, Wanted
+from manager.storage.ledger.terms import stored_match_policy
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from gridcord.units import Period
 from manager.commands.ledger import Zone, month_of
 from manager.commands.row_files import Form, form_of, open_rows
 from manager.commands.stored import DatabaseOption, DataOption, named_database, snapshot, terms_of
-from manager.storage.ledger import LEDGER, POSTING
+from manager.storage.ledger.entries import LEDGER, POSTING
 from manager.storage.rows import TransferRow
-from manager.storage.site_readings import READING
+from manager.storage.sites.readings import READING
 
 app = typer.Typer(help="Rows for other programs.", no_args_is_help=True)
 

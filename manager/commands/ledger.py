@@ -28,8 +28,8 @@ from manager.commands.stored import (
     snapshot,
     terms_of,
 )
-from manager.storage.ledger_check import check_ledger, reconcile
-from manager.storage.payouts import NotOver, close_month
+from manager.storage.ledger.check import check_ledger, reconcile
+from manager.storage.ledger.payouts import NotOver, close_month
 
 app = typer.Typer(
     help="Check the ledger; compare with the utility; close a month.", no_args_is_help=True

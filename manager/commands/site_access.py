@@ -19,7 +19,7 @@ from gridcord.chassis.exit_codes import ExitCode
 from gridcord.cli.ending import CommandError
 from gridcord.cli.tables import AsJson, console
 from gridcord.units import CableId, IdentifierError, parse_device_id, parse_site_id
-from manager.domain.site_access import SiteAccess
+from manager.domain.trust.site_access import SiteAccess
 from manager.site_access import SiteAccessError, read_site_access, write_site_access
 
 app = typer.Typer(help="Which cables may read which smart meters.", no_args_is_help=True)

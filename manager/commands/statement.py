@@ -28,7 +28,7 @@ from manager.commands.stored import (
     snapshot,
     terms_of,
 )
-from manager.storage.ledger import FACT, LEDGER, MARKET, POSTING, facts_of
+from manager.storage.ledger.entries import FACT, LEDGER, MARKET, POSTING, facts_of
 from manager.storage.rows import TransferRow
 
 app = typer.Typer(help="Monthly statements of drivers and hosts.", no_args_is_help=True)

@@ -19,9 +19,9 @@ from gridcord.settlement.terms import Terms
 from manager.ports import StoreFull, StoreUnavailable
 from manager.settings import ManagerSettings
 from manager.storage.engine import Database
+from manager.storage.ledger.terms import stored_terms
 from manager.storage.schema import other_version
 from manager.storage.snapshot import open_snapshot
-from manager.storage.terms import stored_terms
 
 DatabaseOption = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from gridcord.api.manager.v1.audit_service_pb2_grpc import AuditServiceServicer
 from gridcord.evidence.audit_chain import AuditEntry
 from gridcord.wire.values import time_to_proto
 from manager.service.paging import fill_page, page_size
-from manager.storage.audit_log import SqlAuditLog
+from manager.storage.audit.log import SqlAuditLog
 
 if TYPE_CHECKING:
     import grpc

@@ -13,7 +13,7 @@ from gridcord.chassis.failures import Failure, FailureTable
 from gridcord.units import SiteId
 from gridcord.wire.readings import permission_from_proto
 from gridcord.wire.values import WireError, seconds_from_proto, site_id_from_proto
-from manager.domain.block_rules import (
+from manager.domain.trust.block_rules import (
     PermissionInvalid,
     ReasonRequired,
     SiteAlreadyBlocked,
@@ -23,7 +23,7 @@ from manager.service.callers import operator_of_caller
 from manager.service.filters import reason_of, text_filter
 from manager.service.paging import fill_page, number_token, page_size
 from manager.service.transfer_messages import block_to_proto
-from manager.storage.governed_blocks import SqlBlocks
+from manager.storage.sites.governed_blocks import SqlBlocks
 from manager.usecases.govern_blocks import BlockGovernor
 from manager.usecases.prove_sites import NoCableConnected, ProofNotPossible
 

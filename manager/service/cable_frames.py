@@ -23,7 +23,7 @@ from gridcord.wire.values import (
     site_id_from_proto,
     time_from_proto,
 )
-from manager.domain.cable_session import CableIntroduction
+from manager.domain.records.cable_session import CableIntroduction
 from manager.ports import ReceivedEntry
 
 HELLO_EXPECTED = "HELLO_EXPECTED"

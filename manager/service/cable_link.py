@@ -15,8 +15,8 @@ from gridcord.session.events import DirectiveReceived, EndReason
 from gridcord.session.manager import Decision
 from gridcord.wire.session import directive_to_proto, end_reason_to_proto
 from gridcord.wire.values import time_to_proto
-from manager.domain.cable_session import CableIntroduction
-from manager.domain.permission import Granted
+from manager.domain.records.cable_session import CableIntroduction
+from manager.domain.trust.permission import Granted
 from manager.fleet import Linked, Outbox
 
 SESSION_SUPERSEDED = "SESSION_SUPERSEDED"

@@ -23,8 +23,8 @@ from manager.service.paging import (
     page_size,
 )
 from manager.service.transfer_messages import notice_to_proto, transfer_to_proto
+from manager.storage.log.transfers import SqlTransfers, TransferFilter
 from manager.storage.notices import SqlNotices
-from manager.storage.transfers import SqlTransfers, TransferFilter
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]

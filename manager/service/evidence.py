@@ -13,9 +13,9 @@ from gridcord.chassis.failures import FailureTable
 from gridcord.evidence.bundle_export import DoesNotVerify
 from gridcord.wire.values import WireError, check_text, seconds_from_proto
 from manager.service.callers import operator_of_caller
-from manager.storage.audit_log import SqlAuditLog
-from manager.storage.bundle_scope import NothingThere, NotJudged, Wanted
-from manager.storage.bundles import ExportRuns, SqlBundles
+from manager.storage.audit.log import SqlAuditLog
+from manager.storage.ledger.bundle_scope import NothingThere, NotJudged, Wanted
+from manager.storage.ledger.bundles import ExportRuns, SqlBundles
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]

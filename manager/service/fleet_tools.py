@@ -21,10 +21,10 @@ from gridcord.wire.values import (
     position_to_proto,
     time_to_proto,
 )
-from manager.domain.block_rules import ReasonRequired
-from manager.domain.demand import DemandReport
-from manager.domain.permission import Granted, least
-from manager.domain.site_block import SiteBlock
+from manager.domain.dispatch.demand import DemandReport
+from manager.domain.trust.block_rules import ReasonRequired
+from manager.domain.trust.permission import Granted, least
+from manager.domain.trust.site_block import SiteBlock
 from manager.fleet import Registry
 from manager.ports import Demands
 from manager.service.cable_link import CableLink
@@ -33,8 +33,8 @@ from manager.service.filters import needed_text, reason_of, text_filter, time_fi
 from manager.service.paging import fill_page, page_size, token_invalid
 from manager.service.resource_link import ResourceLink
 from manager.service.transfer_messages import block_to_proto
-from manager.storage.audit_log import SqlAuditLog
-from manager.storage.fleet_views import FleetViews, SessionView, SiteView
+from manager.storage.audit.log import SqlAuditLog
+from manager.storage.sessions.fleet_views import FleetViews, SessionView, SiteView
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]

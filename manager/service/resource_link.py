@@ -12,8 +12,8 @@ from gridcord.metering.reading import Permission
 from gridcord.session.effects import Outcome
 from gridcord.session.events import SetpointReceived
 from gridcord.wire.resource import DepartureNeed, ResourceIntroduction, Telemetry, setpoint_to_proto
-from manager.domain.permission import Granted
-from manager.domain.resource import ResourceState
+from manager.domain.records.resource import ResourceState
+from manager.domain.trust.permission import Granted
 from manager.fleet import Linked, Outbox
 from manager.service.cable_link import SESSION_SUPERSEDED
 

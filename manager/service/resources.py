@@ -23,7 +23,7 @@ from gridcord.wire.resource import (
     telemetry_from_proto,
 )
 from gridcord.wire.values import WireError, time_to_proto
-from manager.domain.permission import Granted
+from manager.domain.trust.permission import Granted
 from manager.fleet import Registry
 from manager.ports import Resources
 from manager.service.cable_frames import HELLO_EXPECTED, HELLO_INVALID, identity_mismatch

@@ -7,7 +7,7 @@ import structlog
 from gridcord.api.manager.v1 import cable_session_service_pb2 as pb
 from manager.service.cable_link import CableLink
 from manager.site_access import SiteAccessFile
-from manager.storage.audit_log import SqlAuditLog
+from manager.storage.audit.log import SqlAuditLog
 
 SITE_ACCESS_HANDED_OVER = "SITE_ACCESS_HANDED_OVER"
 

@@ -18,9 +18,9 @@ from gridcord.wire.readings import (
     quality_to_proto,
 )
 from gridcord.wire.values import money_to_proto, period_to_proto, time_to_proto
-from manager.domain.notice import Notice
-from manager.domain.site_block import BlockCause, BlockState, SiteBlock
-from manager.domain.transfer import StoredTransfer
+from manager.domain.records.notice import Notice
+from manager.domain.records.transfer import StoredTransfer
+from manager.domain.trust.site_block import BlockCause, BlockState, SiteBlock
 
 _CAUSE = EnumMap(site_block_service_pb2.BlockCause, BlockCause, "BLOCK_CAUSE_")
 _STATE = EnumMap(site_block_service_pb2.BlockState, BlockState, "BLOCK_STATE_")

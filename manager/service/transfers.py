@@ -25,7 +25,7 @@ from manager.service.paging import (
     page_size,
 )
 from manager.service.transfer_messages import transfer_to_proto
-from manager.storage.transfers import SqlTransfers, TransferFilter
+from manager.storage.log.transfers import SqlTransfers, TransferFilter
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]

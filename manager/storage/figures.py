@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gridcord.units import Period
-from manager.storage.demands import DEMAND
 from manager.storage.engine import Database
 from manager.storage.followers import cursor_of
-from manager.storage.journals import ENTRY
-from manager.storage.settlement import ENTRIES, PROJECTED, TRANSFER, VERDICTS
-from manager.storage.site_blocks import blocks_in_force
-from manager.storage.site_readings import READING
+from manager.storage.ledger.settlement import ENTRIES, PROJECTED, TRANSFER, VERDICTS
+from manager.storage.log.journals import ENTRY
+from manager.storage.market.demands import DEMAND
+from manager.storage.sites.blocks import blocks_in_force
+from manager.storage.sites.readings import READING
 
 MOST_COUNTED = 10_000  # readings; a backlog above is told as this
 

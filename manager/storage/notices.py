@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from gridcord.metering.reading import Permission
 from gridcord.units import Period
-from manager.domain.notice import Notice
+from manager.domain.records.notice import Notice
 from manager.storage.engine import Database, take_numbers
 from manager.storage.rows import NoticeRow
 

@@ -13,8 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from manager.storage import bid_rows, ledger_rows, market_rows  # noqa: F401  (tables of the metadata)
 from manager.storage.engine import Database
+from manager.storage.ledger import rows as ledger_rows  # noqa: F401  (tables of the metadata)
+from manager.storage.market import bid_rows, result_rows  # noqa: F401  (tables of the metadata)
 from manager.storage.rows import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"

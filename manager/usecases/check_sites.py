@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from manager.domain.site import RegisteredSite
+from manager.domain.trust.site import RegisteredSite
 from manager.ports import (
     CheckedSite,
     PeerUnavailable,

@@ -16,13 +16,13 @@ import structlog
 
 from gridcord.metering.records import AssetLoading
 from gridcord.units import Period
-from manager.domain.bounds import Reason
-from manager.domain.conduct import Conduct
-from manager.domain.demand import Demand, Progress
-from manager.domain.equipment import equipment
-from manager.domain.fleet_state import fleet_state
-from manager.domain.resource import ResourceState
-from manager.domain.steering import Asked, Steered, SteeringRules, steer
+from manager.domain.dispatch.bounds import Reason
+from manager.domain.dispatch.conduct import Conduct
+from manager.domain.dispatch.demand import Demand, Progress
+from manager.domain.dispatch.equipment import equipment
+from manager.domain.dispatch.fleet_state import fleet_state
+from manager.domain.dispatch.steering import Asked, Steered, SteeringRules, steer
+from manager.domain.records.resource import ResourceState
 from manager.ports import Demands, SiteRules, StoreFull, StoreUnavailable
 
 CONTRACT = "CONTRACT"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 
 from gridcord.chassis.retry import Backoff
-from manager.domain.market_news import MarketNews
+from manager.domain.bidding.market_news import MarketNews
 from manager.ports import MarketFacts, PeerUnavailable, StoreFull, StoreUnavailable
 
 News = AsyncIterator[tuple[MarketNews | None, str]]

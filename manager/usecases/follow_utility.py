@@ -11,7 +11,7 @@ import structlog
 from gridcord.chassis.retry import Backoff
 from gridcord.metering.reading import SiteReading
 from gridcord.metering.records import AssetLoading
-from manager.domain.transfer import StoredTransfer
+from manager.domain.records.transfer import StoredTransfer
 from manager.ports import PeerUnavailable, StoreFull, StoreUnavailable, Utility
 
 BATCH = 500

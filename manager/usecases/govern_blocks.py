@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gridcord.metering.reading import Permission
 from gridcord.units import SiteId
-from manager.domain.site_block import SiteBlock
+from manager.domain.trust.site_block import SiteBlock
 
 
 class Blocks(Protocol):

@@ -17,8 +17,8 @@ import structlog
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
 from gridcord.session.events import DirectiveReceived
-from manager.domain.block_rules import can_be_proven
-from manager.domain.permission import Granted, PermissionPolicy, permission
+from manager.domain.trust.block_rules import can_be_proven
+from manager.domain.trust.permission import Granted, PermissionPolicy, permission
 from manager.ports import SiteRules, SiteSituation, StoreFull, StoreUnavailable
 
 ACTIVE_PROOF = "ACTIVE_PROOF"

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import structlog
 
 from gridcord.chassis.retry import Backoff
-from manager.domain.bid import MarketTerms
-from manager.domain.horizon import PlanError
-from manager.domain.offers import DAY_S, OfferRules, Situation, offers
-from manager.domain.resource import ResourceState
+from manager.domain.bidding.bid import MarketTerms
+from manager.domain.bidding.horizon import PlanError
+from manager.domain.bidding.offers import DAY_S, OfferRules, Situation, offers
+from manager.domain.records.resource import ResourceState
 from manager.ports import Bids, Market, PeerUnavailable, StoreFull, StoreUnavailable
 
 log = structlog.get_logger()

@@ -13,8 +13,8 @@ import structlog
 
 from gridcord.metering.proof_pattern import Plateau, ProofLimits, proof_pattern
 from gridcord.units import SiteId
-from manager.domain.proof_limits import proof_limits
-from manager.domain.resource import ResourceState
+from manager.domain.records.resource import ResourceState
+from manager.domain.trust.proof_limits import proof_limits
 from manager.ports import CheckedSite
 
 LEAD_READINGS = 12  # that tell how restless the house is, before the pattern

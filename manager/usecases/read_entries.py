@@ -16,7 +16,7 @@ from gridcord.metering.records import JournalEntry, TransferRecord
 from gridcord.wire.journal import entry_from_bytes
 from gridcord.wire.session import signed_bytes
 from gridcord.wire.values import WireError
-from manager.domain.entry_check import (
+from manager.domain.records.entry_check import (
     BODY_INVALID,
     FISCAL_RECORD_DIFFERS,
     FISCAL_RECORD_INVALID,
@@ -26,7 +26,7 @@ from manager.domain.entry_check import (
     fiscal_doubt,
     transfer_doubt,
 )
-from manager.domain.logged_entry import LoggedEntry, ReadEntry
+from manager.domain.records.logged_entry import LoggedEntry, ReadEntry
 
 
 class EntryReader:

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manager.domain.allocation import AssetLimits, Ranking, allocate
-from manager.domain.bounds import Bounds, hard_bounds
-from manager.domain.fleet_state import BIDIRECTIONAL, FleetState, Floats
-from manager.domain.waterfill import Ints
+from manager.domain.dispatch.allocation import AssetLimits, Ranking, allocate
+from manager.domain.dispatch.bounds import Bounds, hard_bounds
+from manager.domain.dispatch.fleet_state import BIDIRECTIONAL, FleetState, Floats
+from manager.domain.dispatch.waterfill import Ints
 
 MOST_SORTS = 10.0
 MOST_FLOORS = 3.0

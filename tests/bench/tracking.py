@@ -23,12 +23,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gridcord.units import Period
-from manager.domain.bounds import Bounds, hard_bounds
-from manager.domain.conduct import Conduct
-from manager.domain.demand import Demand
-from manager.domain.fleet_state import BIDIRECTIONAL, NONE, FleetState, Floats
-from manager.domain.steering import Asked, Equipment, Steered, SteeringRules, steer
-from manager.domain.waterfill import Ints, Mask
+from manager.domain.dispatch.bounds import Bounds, hard_bounds
+from manager.domain.dispatch.conduct import Conduct
+from manager.domain.dispatch.demand import Demand
+from manager.domain.dispatch.fleet_state import BIDIRECTIONAL, NONE, FleetState, Floats
+from manager.domain.dispatch.steering import Asked, Equipment, Steered, SteeringRules, steer
+from manager.domain.dispatch.waterfill import Ints, Mask
 
 WITHIN = 0.02
 MOST_MISSED = 0.01

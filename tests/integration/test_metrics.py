@@ -18,9 +18,9 @@ from gridcord.chassis.pki import PkiFolder
 from gridcord.metering.reading import Permission
 from gridcord.simulation.processes import Program
 from gridcord.units import Period
-from manager.domain.demand import Demand
-from manager.storage.demands import SqlDemands
+from manager.domain.dispatch.demand import Demand
 from manager.storage.engine import Database
+from manager.storage.market.demands import SqlDemands
 from market_adapter.storage.store import MarketStore
 from tests.integration.manager.conftest import DOMAIN, running_manager
 from tests.integration.manager.recording import RecordingCable, new_site, past_period, tools

@@ -24,16 +24,16 @@ from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.site_bill import site_bill
 from gridcord.settlement.tariff import SiteTariff
 from gridcord.units import Period, Position, Price, SiteId
-from manager.domain.allocation import Ranking, allocate
-from manager.domain.block_rules import BlockPolicy, SiteFindings, blocks_for
-from manager.domain.bounds import hard_bounds
-from manager.domain.fleet_state import fleet_state
-from manager.domain.permission import Granted, PermissionPolicy, permission
-from manager.domain.position_check import Fix, away
-from manager.domain.resource import ResourceState
-from manager.domain.site import RegisteredSite, at_site
-from manager.domain.site_block import SiteBlock
-from manager.domain.site_judgement import PeriodFacts, judge
+from manager.domain.dispatch.allocation import Ranking, allocate
+from manager.domain.dispatch.bounds import hard_bounds
+from manager.domain.dispatch.fleet_state import fleet_state
+from manager.domain.records.resource import ResourceState
+from manager.domain.trust.block_rules import BlockPolicy, SiteFindings, blocks_for
+from manager.domain.trust.permission import Granted, PermissionPolicy, permission
+from manager.domain.trust.position_check import Fix, away
+from manager.domain.trust.site import RegisteredSite, at_site
+from manager.domain.trust.site_block import SiteBlock
+from manager.domain.trust.site_judgement import PeriodFacts, judge
 from tests.unit.settlement.cases import record, tariff, usd
 
 TESTS = Path(__file__).resolve().parents[1]

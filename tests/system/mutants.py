@@ -13,7 +13,7 @@ import gridcord.session.manager as entry_rules
 from cable_node.journal import Journal
 from gridcord.api.manager.v1 import cable_session_service_pb2 as pb
 from gridcord.session.manager import Ruling
-from manager.domain.cable_session import CableIntroduction
+from manager.domain.records.cable_session import CableIntroduction
 from manager.ports import ReceivedEntry
 from manager.service import cable_frames, cables
 from manager.usecases.commit_entries import Committer, Session

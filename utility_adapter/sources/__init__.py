@@ -7,17 +7,17 @@ its name, line and reason.
 
 from collections.abc import Mapping
 
-from utility_adapter.sources.csv_readings import write_csv_readings, write_csv_transfers
 from utility_adapter.sources.defect import FileRefused
 from utility_adapter.sources.delivery import Delivery, ReadingSource, Summary
-from utility_adapter.sources.espi_pull import EspiPull, EspiSubscription, PullCursor
-from utility_adapter.sources.espi_write import write_espi_readings, write_espi_transfers
+from utility_adapter.sources.espi.pull import EspiPull, EspiSubscription, PullCursor
+from utility_adapter.sources.espi.write import write_espi_readings, write_espi_transfers
 from utility_adapter.sources.formats import detect, read_document, read_file
-from utility_adapter.sources.nem12_write import (
+from utility_adapter.sources.nem12.writer import (
     Nem12Names,
     write_nem12_readings,
     write_nem12_transfers,
 )
+from utility_adapter.sources.own_csv.readings import write_csv_readings, write_csv_transfers
 from utility_adapter.sources.pull import NotReady, PullFailed
 from utility_adapter.sources.series import NotExpressible
 from utility_adapter.sources.source import (

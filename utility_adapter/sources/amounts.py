@@ -1,7 +1,8 @@
-"""Amounts of energy as formats write them, exact: whole millionths of a watt-hour."""
+"""Numbers as formats write them; amounts of energy exact, in whole millionths of a watt-hour."""
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 
@@ -52,6 +53,19 @@ def parse_integer(text: str | None) -> int:
         message = f"not a whole number: {(text or '')[:40]!r}"
         raise ValueError(message)
     return int(text)
+
+
+def parse_number(text: str) -> float:
+    """A finite number.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = float(text) if "_" not in text else math.nan  # Python's own 1_000
+    if not math.isfinite(number):
+        message = f"not a finite number: {text[:40]!r}"
+        raise ValueError(message)
+    return number
 
 
 def whole_wh(micro_wh: int) -> int:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from lxml import etree
 
-from utility_adapter.sources.canonical_csv import (
+from utility_adapter.sources.d0036 import read_d0036
+from utility_adapter.sources.defect import Defect, FileRefused
+from utility_adapter.sources.delivery import Delivery, collect
+from utility_adapter.sources.document import open_document
+from utility_adapter.sources.espi.entry import ATOM
+from utility_adapter.sources.espi.feed import read_espi
+from utility_adapter.sources.iec61968.reader import read_iec61968
+from utility_adapter.sources.japan_xml import read_japan
+from utility_adapter.sources.nem12.reader import read_nem12
+from utility_adapter.sources.own_csv.lines import (
     ASSETS,
     LOADINGS,
     READINGS,
@@ -16,21 +25,12 @@ from utility_adapter.sources.canonical_csv import (
     TRANSFERS,
     header_score,
 )
-from utility_adapter.sources.csv_readings import read_csv_readings, read_csv_transfers
-from utility_adapter.sources.csv_register import (
+from utility_adapter.sources.own_csv.readings import read_csv_readings, read_csv_transfers
+from utility_adapter.sources.own_csv.register import (
     read_csv_assets,
     read_csv_loadings,
     read_csv_sites,
 )
-from utility_adapter.sources.d0036 import read_d0036
-from utility_adapter.sources.defect import Defect, FileRefused
-from utility_adapter.sources.delivery import Delivery, collect
-from utility_adapter.sources.document import open_document
-from utility_adapter.sources.espi import read_espi
-from utility_adapter.sources.espi_entry import ATOM
-from utility_adapter.sources.iec61968 import read_iec61968
-from utility_adapter.sources.japan_xml import read_japan
-from utility_adapter.sources.nem12 import read_nem12
 from utility_adapter.sources.source import Document, Format, FormatReader, Limits, ReadOptions
 from utility_adapter.sources.xml_stream import Element, refuse_document_type
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection, Engine
 
-from utility_adapter.sources.espi_pull import PullCursor
+from utility_adapter.sources.espi.pull import PullCursor
 from utility_adapter.storage.tables import PULL
 
 

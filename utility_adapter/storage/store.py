@@ -20,7 +20,7 @@ from utility_adapter.domain.readings import DataQuality, ReadingFact, Register, 
 from utility_adapter.domain.site import RouteBAccess, Site, updated
 from utility_adapter.domain.transfers import ReportedTransfer
 from utility_adapter.sources.delivery import Delivery
-from utility_adapter.sources.espi_pull import PullCursor
+from utility_adapter.sources.espi.pull import PullCursor
 from utility_adapter.storage.pulls import put_cursor
 from utility_adapter.storage.registers import KnownRegisters, put_registers
 from utility_adapter.storage.tables import ASSET, DELIVERY, FACT, LOADING, SITE

@@ -14,17 +14,17 @@ from gridcord.session.opening import CableHello
 from gridcord.settlement.tariff import TariffBook
 from gridcord.settlement.terms import Terms
 from gridcord.units import CableId, DriverId, Period, Position, SiteId, VehicleId
-from manager.domain.block_rules import BlockPolicy
-from manager.domain.cable_session import CableIntroduction
-from manager.domain.logged_entry import LoggedEntry, ReadEntry
-from manager.domain.site import RegisteredSite
-from manager.domain.site_block import SiteBlock
+from manager.domain.records.cable_session import CableIntroduction
+from manager.domain.records.logged_entry import LoggedEntry, ReadEntry
+from manager.domain.trust.block_rules import BlockPolicy
+from manager.domain.trust.site import RegisteredSite
+from manager.domain.trust.site_block import SiteBlock
 from manager.ports import CheckedSite
+from manager.storage.derivation.projection import ProjectionPolicy, SqlProjection
+from manager.storage.derivation.site_checks import CheckPolicy, SqlSiteChecks
 from manager.storage.engine import Database
-from manager.storage.projection import ProjectionPolicy, SqlProjection
-from manager.storage.sessions import SqlJournals
-from manager.storage.site_blocks import blocks_in_force
-from manager.storage.site_checks import CheckPolicy, SqlSiteChecks
+from manager.storage.sessions.cables import SqlJournals
+from manager.storage.sites.blocks import blocks_in_force
 from tests.unit.settlement.cases import record, tariff
 
 SITE = SiteId("obis:4530303033")

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 
 from gridcord.units import Period, Price
-from manager.domain.bid import Bid, MarketTerms
-from manager.domain.demand import Demand, Progress
-from manager.domain.resource import ResourceState
+from manager.domain.bidding.bid import Bid, MarketTerms
+from manager.domain.dispatch.demand import Demand, Progress
+from manager.domain.records.resource import ResourceState
 from manager.ports import AreaPrice, PeerUnavailable
-from manager.storage.bids import SqlBids
-from manager.storage.demands import SqlDemands
 from manager.storage.engine import Database
+from manager.storage.market.bids import SqlBids
+from manager.storage.market.demands import SqlDemands
 from manager.storage.schema import migrate
 from manager.usecases.place_bids import Bidder, BidPlace
 from tests.unit.manager.test_offers import FIRST, NOW_S, RULES, TERMS, battery

@@ -12,16 +12,16 @@ import sqlalchemy as sa
 
 from gridcord.metering.reading import Permission
 from gridcord.units import Position
-from manager.domain.block_rules import SiteNotBlocked
-from manager.domain.site import RegisteredSite
-from manager.domain.site_block import BlockCause
+from manager.domain.trust.block_rules import SiteNotBlocked
+from manager.domain.trust.site import RegisteredSite
+from manager.domain.trust.site_block import BlockCause
 from manager.service.transfer_messages import block_to_proto
 from manager.storage.engine import Database
-from manager.storage.governed_blocks import SqlBlocks
 from manager.storage.notices import NOTICE
 from manager.storage.rows import AuditRow
 from manager.storage.schema import migrate
-from manager.storage.site_blocks import BLOCK, situation
+from manager.storage.sites.blocks import BLOCK, situation
+from manager.storage.sites.governed_blocks import SqlBlocks
 from tests.contract.storage.sites import FIRST, SITE, TOKYO, Sites
 
 AUDIT: sa.Table = AuditRow.__table__  # type: ignore[attr-defined]

@@ -11,9 +11,9 @@ from gridcord.session.entry import EntryKey, digest_of
 from gridcord.session.manager import Decision, Offer
 from gridcord.session.opening import CableCursor, Lineage
 from manager.ports import ReceivedEntry
-from manager.storage.audit import AUDIT
+from manager.storage.audit.chain import AUDIT
 from manager.storage.engine import Database
-from manager.storage.journals import ENTRY, QUARANTINE, commit_entries, store_cursor
+from manager.storage.log.journals import ENTRY, QUARANTINE, commit_entries, store_cursor
 from manager.storage.schema import migrate
 
 CABLE, EPOCH, FENCE, NOW_S = "cable-1", 7, 1, 1_800_000_000

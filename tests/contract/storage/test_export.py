@@ -20,10 +20,10 @@ from gridcord.units import Period, SiteId
 from manager.commands.export import BATCH
 from manager.commands.row_files import Form, open_rows
 from manager.storage.engine import Database
-from manager.storage.ledger import LedgerWriter
+from manager.storage.ledger.entries import LedgerWriter
+from manager.storage.ledger.terms import adopt_terms
 from manager.storage.schema import migrate
-from manager.storage.site_readings import insert_readings
-from manager.storage.terms import adopt_terms
+from manager.storage.sites.readings import insert_readings
 from tests.contract.storage.test_ledger import NOW_S, TERMS, facts
 from tests.unit.settlement.cases import PERIOD
 

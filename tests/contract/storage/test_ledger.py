@@ -19,17 +19,17 @@ from gridcord.settlement.tariff import Tariff, TariffBook
 from gridcord.settlement.terms import SettlementRule, Terms
 from gridcord.units import Money, Period, Price, SiteId
 from manager.storage.engine import Database
-from manager.storage.ledger import LedgerWriter, NewFact, facts_of, ledger_lines
-from manager.storage.ledger_check import check_ledger
-from manager.storage.schema import migrate
-from manager.storage.settlement import settle
-from manager.storage.site_readings import insert_readings
-from manager.storage.terms import (
+from manager.storage.ledger.check import check_ledger
+from manager.storage.ledger.entries import LedgerWriter, NewFact, facts_of, ledger_lines
+from manager.storage.ledger.settlement import settle
+from manager.storage.ledger.terms import (
     TermsChanged,
     adopt_match_policy,
     adopt_terms,
     stored_match_policy,
 )
+from manager.storage.schema import migrate
+from manager.storage.sites.readings import insert_readings
 from tests.unit.settlement.cases import PERIOD, record, transfer
 
 NOW_S = 1_800_000_000

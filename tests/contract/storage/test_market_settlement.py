@@ -15,13 +15,13 @@ from gridcord.settlement.facts import Payout
 from gridcord.settlement.imbalance import Contract
 from gridcord.settlement.statement import Month
 from gridcord.units import Money, Price
-from manager.domain.market_news import AreaContract, ImbalancePrice, MarketNews
+from manager.domain.bidding.market_news import AreaContract, ImbalancePrice, MarketNews
 from manager.storage.engine import Database
-from manager.storage.ledger import MARKET, LedgerWriter, NewFact, facts_of, ledger_lines
-from manager.storage.ledger_check import check_ledger
-from manager.storage.market_facts import GRACE_S, market_result, records_came, take_news
-from manager.storage.market_settlement import settle_market
-from manager.storage.payouts import NotOver, close_month
+from manager.storage.ledger.check import check_ledger
+from manager.storage.ledger.entries import MARKET, LedgerWriter, NewFact, facts_of, ledger_lines
+from manager.storage.ledger.market_settlement import settle_market
+from manager.storage.ledger.payouts import NotOver, close_month
+from manager.storage.market.results import GRACE_S, market_result, records_came, take_news
 from manager.storage.schema import migrate
 from tests.contract.storage.test_ledger import TERMS, balances, facts, reading
 from tests.unit.settlement.cases import PERIOD, record, transfer

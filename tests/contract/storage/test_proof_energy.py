@@ -20,10 +20,10 @@ from gridcord.settlement.facts import SiteVerdict
 from gridcord.settlement.tariff import TariffBook
 from gridcord.settlement.terms import Terms
 from manager.storage.engine import Database
-from manager.storage.ledger import LedgerWriter, NewFact
-from manager.storage.proofs import PROOF, SqlProofs
+from manager.storage.ledger.entries import LedgerWriter, NewFact
 from manager.storage.rows import TransferRow
 from manager.storage.schema import migrate
+from manager.storage.sites.proofs import PROOF, SqlProofs
 from tests.contract.storage.sites import FIRST, SITE, Sites, reading
 from tests.unit.settlement.cases import tariff, transfer
 

@@ -13,15 +13,15 @@ import sqlalchemy as sa
 from gridcord.metering.reading import Permission, ReadingQuality, ReadingSource, Verdict
 from gridcord.metering.records import ProofOutcome, ProofRecord
 from gridcord.units import Position
-from manager.domain.block_rules import ReasonRequired
-from manager.domain.site import RegisteredSite
-from manager.domain.site_block import BlockCause, BlockState
+from manager.domain.trust.block_rules import ReasonRequired
+from manager.domain.trust.site import RegisteredSite
+from manager.domain.trust.site_block import BlockCause, BlockState
 from manager.storage.engine import Database
-from manager.storage.governed_blocks import SqlBlocks
 from manager.storage.notices import NOTICE
-from manager.storage.proofs import SqlProofs
 from manager.storage.rows import AuditRow, SiteRow, TransferRow
 from manager.storage.schema import migrate
+from manager.storage.sites.governed_blocks import SqlBlocks
+from manager.storage.sites.proofs import SqlProofs
 from tests.contract.storage.sites import FIRST, SITE, TOKYO, Sites, reading
 
 SITE_TABLE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]

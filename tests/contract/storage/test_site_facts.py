@@ -8,7 +8,7 @@ import pytest
 
 from manager.storage.engine import Database
 from manager.storage.schema import migrate
-from manager.storage.site_facts import facts_of
+from manager.storage.sites.facts import facts_of
 from tests.contract.storage.sites import FIRST, SITE, Sites, reading
 
 PLUGGED = (1, 2, 3, 4, 6, 7)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from gridcord.units import Money, Price
-from manager.domain.demand import Demand, DemandReport, Progress
-from manager.domain.market_news import ImbalancePrice
-from manager.storage.demands import SqlDemands
+from manager.domain.bidding.market_news import ImbalancePrice
+from manager.domain.dispatch.demand import Demand, DemandReport, Progress
 from manager.storage.engine import Database
-from manager.storage.market_facts import PRICES, SqlMarketFacts
+from manager.storage.market.demands import SqlDemands
+from manager.storage.market.results import PRICES, SqlMarketFacts
 from manager.storage.schema import migrate
 from tests.unit.settlement.cases import PERIOD
 

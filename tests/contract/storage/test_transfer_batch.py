@@ -18,12 +18,12 @@ from gridcord.session.entry import EntryKey
 from gridcord.settlement.tariff import TariffBook
 from gridcord.settlement.terms import Terms
 from gridcord.units import Period, SiteId
-from manager.domain.logged_entry import LoggedEntry, ReadEntry
+from manager.domain.records.logged_entry import LoggedEntry, ReadEntry
+from manager.storage.derivation.projection import ProjectionPolicy, SqlProjection
 from manager.storage.engine import Database
-from manager.storage.projection import ProjectionPolicy, SqlProjection
+from manager.storage.log.transfer_batch import GAP, TRANSFER
 from manager.storage.schema import migrate
-from manager.storage.site_readings import READING
-from manager.storage.transfer_batch import GAP, TRANSFER
+from manager.storage.sites.readings import READING
 from tests.unit.settlement.cases import PERIOD, record, tariff
 
 NOW_S = 1_800_000_000

@@ -23,10 +23,10 @@ from gridcord.settlement.schedule import Prices, Schedule
 from gridcord.settlement.tariff import SiteTariff
 from gridcord.settlement.terms import SiteTerms
 from gridcord.units import Money, Period, Price, SiteId
-from manager.storage.bundle_scope import SITE
+from manager.storage.derivation.utility_facts import SqlUtilityFacts
 from manager.storage.engine import Database
-from manager.storage.settlement import waits
-from manager.storage.utility_facts import SqlUtilityFacts
+from manager.storage.ledger.bundle_scope import SITE
+from manager.storage.ledger.settlement import waits
 from tests.integration.manager.conftest import ManagerProcess, running_manager
 from tests.integration.manager.recording import (
     RecordingCable,

@@ -21,9 +21,9 @@ from gridcord.metering.reading import ReadingSource, SiteReading, Verdict
 from gridcord.metering.records import SiteObservation, TransferRecord
 from gridcord.metering.verdict import StatedMatch
 from gridcord.units import Period
+from manager.storage.derivation.utility_facts import SqlUtilityFacts
 from manager.storage.engine import Database
 from manager.storage.schema import migrate
-from manager.storage.utility_facts import SqlUtilityFacts
 from tests.integration.manager.conftest import ManagerProcess, running_manager
 from tests.integration.manager.recording import (
     RecordingCable,

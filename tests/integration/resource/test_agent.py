@@ -20,9 +20,9 @@ from gridcord.simulation.processes import Program
 from gridcord.simulation.sunspec.battery import BatteryPlate, SunSpecBattery
 from gridcord.simulation.sunspec.modbus_tcp import ModbusTcpServer
 from gridcord.units import Period
-from manager.domain.demand import Demand
-from manager.storage.demands import SqlDemands
+from manager.domain.dispatch.demand import Demand
 from manager.storage.engine import Database
+from manager.storage.market.demands import SqlDemands
 from tests.integration.manager.conftest import DOMAIN, ManagerProcess, running_manager
 
 AREA = "tokyo"

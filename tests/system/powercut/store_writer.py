@@ -18,7 +18,7 @@ from gridcord.session.manager import Offer
 from gridcord.session.opening import CableCursor, Lineage
 from manager.ports import ReceivedEntry
 from manager.storage.engine import Database
-from manager.storage.journals import commit_entries, store_cursor
+from manager.storage.log.journals import commit_entries, store_cursor
 from manager.storage.schema import migrate
 
 CABLES = 3

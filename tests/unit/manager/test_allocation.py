@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manager.domain.allocation import Allocation, AssetLimits, Ranking, allocate
-from manager.domain.bounds import Bounds, Reason
-from manager.domain.fleet_state import Floats
-from manager.domain.waterfill import MAX_ROOM, MAX_WEIGHT, Ints, Vessels, fill
+from manager.domain.dispatch.allocation import Allocation, AssetLimits, Ranking, allocate
+from manager.domain.dispatch.bounds import Bounds, Reason
+from manager.domain.dispatch.fleet_state import Floats
+from manager.domain.dispatch.waterfill import MAX_ROOM, MAX_WEIGHT, Ints, Vessels, fill
 
 EXAMPLES = 300
 

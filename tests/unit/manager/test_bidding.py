@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manager.domain.bidding import BidRules, Curve, Scenario, Side, curves, imagine
-from manager.domain.horizon import Outlook
-from manager.domain.lots import in_lots
-from manager.domain.stay import Battery, Stay, Window, window
+from manager.domain.bidding.curves import BidRules, Curve, Scenario, Side, curves, imagine
+from manager.domain.bidding.horizon import Outlook
+from manager.domain.bidding.lots import in_lots
+from manager.domain.bidding.stay import Battery, Stay, Window, window
 
 TICK = 10_000
 LOT = 1_000

@@ -11,9 +11,9 @@ import pytest
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
 from gridcord.units import Period
-from manager.domain.demand import Demand, DemandReport, Progress
-from manager.domain.resource import ResourceState
-from manager.domain.steering import SteeringRules
+from manager.domain.dispatch.demand import Demand, DemandReport, Progress
+from manager.domain.dispatch.steering import SteeringRules
+from manager.domain.records.resource import ResourceState
 from manager.ports import SiteSituation
 from manager.usecases.dispatch import Dispatcher, DispatchPolicy
 from tests.unit.manager.test_steering import PERIOD, car, demand

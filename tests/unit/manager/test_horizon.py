@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manager.domain.clusters import clustered, thinned
-from manager.domain.forecast import alike, expected_wh, usual_day
-from manager.domain.horizon import Obligation, Outlook, Program, plan
-from manager.domain.stay import Battery, Stay, Window, window
+from manager.domain.bidding.clusters import clustered, thinned
+from manager.domain.bidding.forecast import alike, expected_wh, usual_day
+from manager.domain.bidding.horizon import Obligation, Outlook, Program, plan
+from manager.domain.bidding.stay import Battery, Stay, Window, window
 from tests.unit.manager.test_bidding import stays
 
 PERIODS = 30

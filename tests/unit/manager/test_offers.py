@@ -11,9 +11,9 @@ import pytest
 
 from gridcord.metering.reading import Permission
 from gridcord.units import Period, Price
-from manager.domain.bid import Bid, MarketTerms
-from manager.domain.offers import DAY_S, OfferRules, Situation, offers
-from manager.domain.resource import ResourceState
+from manager.domain.bidding.bid import Bid, MarketTerms
+from manager.domain.bidding.offers import DAY_S, OfferRules, Situation, offers
+from manager.domain.records.resource import ResourceState
 from tests.unit.manager.test_steering import car
 
 NOW_S = 1_000 * DAY_S + 10 * 3600

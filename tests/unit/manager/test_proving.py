@@ -15,10 +15,10 @@ from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
 from gridcord.session.events import DirectiveReceived
 from gridcord.units import SiteId
-from manager.domain.permission import Granted, PermissionPolicy
-from manager.domain.proof_limits import LEAVES_SOON_S, MOST_ENERGY_WH, proof_limits
-from manager.domain.resource import ResourceState
-from manager.domain.site_block import BlockCause, SiteBlock
+from manager.domain.records.resource import ResourceState
+from manager.domain.trust.permission import Granted, PermissionPolicy
+from manager.domain.trust.proof_limits import LEAVES_SOON_S, MOST_ENERGY_WH, proof_limits
+from manager.domain.trust.site_block import BlockCause, SiteBlock
 from manager.policies import proof_policy
 from manager.ports import CheckedSite, SiteSituation
 from manager.settings import ManagerSettings, MatchSettings, SessionSettings

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from gridcord.metering.reading import Permission, Verdict
 from gridcord.metering.verdict import StatedMatch
 from gridcord.units import SiteId
-from manager.domain.block_rules import (
+from manager.domain.trust.block_rules import (
     BlockPolicy,
     PermissionInvalid,
     ReasonRequired,
@@ -25,9 +25,9 @@ from manager.domain.block_rules import (
     rejections_convict,
     review_due,
 )
-from manager.domain.permission import PermissionPolicy, permission
-from manager.domain.position_check import PositionDoubt
-from manager.domain.site_block import BlockCause, BlockState, SiteBlock
+from manager.domain.trust.permission import PermissionPolicy, permission
+from manager.domain.trust.position_check import PositionDoubt
+from manager.domain.trust.site_block import BlockCause, BlockState, SiteBlock
 
 SITE = SiteId("obis:4530303033")
 MISMATCHED = StatedMatch(verdict=Verdict.MISMATCHED, reason="NOT_ARRIVING", sentence="it fell by 0")

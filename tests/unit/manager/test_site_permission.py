@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
 from gridcord.units import SiteId
-from manager.domain.permission import PermissionPolicy
-from manager.domain.site_block import BlockCause, SiteBlock
+from manager.domain.trust.permission import PermissionPolicy
+from manager.domain.trust.site_block import BlockCause, SiteBlock
 from manager.ports import SiteSituation, StoreUnavailable
 from manager.usecases.permit import SITE_NOT_LOOKED_AT, LeasePolicy, Permits
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
 from gridcord.units import Period
-from manager.domain.bounds import Reason
-from manager.domain.conduct import Conduct, ConductRules
-from manager.domain.demand import Demand
-from manager.domain.equipment import equipment
-from manager.domain.fleet_state import FleetState, fleet_state
-from manager.domain.resource import ResourceState
-from manager.domain.steering import Asked, Equipment, Steered, SteeringRules, steer
+from manager.domain.dispatch.bounds import Reason
+from manager.domain.dispatch.conduct import Conduct, ConductRules
+from manager.domain.dispatch.demand import Demand
+from manager.domain.dispatch.equipment import equipment
+from manager.domain.dispatch.fleet_state import FleetState, fleet_state
+from manager.domain.dispatch.steering import Asked, Equipment, Steered, SteeringRules, steer
+from manager.domain.records.resource import ResourceState
 
 PERIOD = Period(1_800 * 1_000, 1_800)
 RULES = SteeringRules(horizon_s=30.0)

@@ -20,7 +20,7 @@ from utility_adapter.sources import (
     NoteKind,
     RegisterRead,
 )
-from utility_adapter.sources.iec_reading_type import parse_reading_type
+from utility_adapter.sources.iec61968.reading_type import parse_reading_type
 
 IMPORT, EXPORT = Register.IMPORT, Register.EXPORT
 NOON_S = 1_778_846_400

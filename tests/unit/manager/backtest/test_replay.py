@@ -15,10 +15,10 @@ from manager.backtest.report import Result, Tariff
 from manager.backtest.run import PERIOD_S, Settings, backtest
 from manager.backtest.sessions import RecordedSession, read_sessions
 from manager.backtest.vehicles import VehicleRules, stays_of_fleet
-from manager.domain.fleet_state import Floats
-from manager.domain.horizon import Outlook, plan
-from manager.domain.stay import Window, window
-from manager.domain.waterfill import Ints
+from manager.domain.bidding.horizon import Outlook, plan
+from manager.domain.bidding.stay import Window, window
+from manager.domain.dispatch.fleet_state import Floats
+from manager.domain.dispatch.waterfill import Ints
 from tests.unit.manager.backtest.made import residential_file, spot_file, workplace_file
 
 DAYS = 14

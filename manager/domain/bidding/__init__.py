@@ -1,0 +1,1 @@
+"""From the fleet that is connected, and past prices, to bids."""

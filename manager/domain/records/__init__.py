@@ -1,0 +1,1 @@
+"""What cables and resources told, as the manager knows it."""

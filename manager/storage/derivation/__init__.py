@@ -1,0 +1,1 @@
+"""From the log and the utility's facts to verdicts and blocks, each batch in one transaction."""

@@ -1,0 +1,1 @@
+"""The entry log, and the transfers that follow from it."""

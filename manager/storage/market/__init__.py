@@ -1,0 +1,1 @@
+"""Bids, demand, and what the market answered."""

@@ -1,0 +1,1 @@
+"""Who is connected, where, and what its people are told."""

@@ -1,0 +1,1 @@
+"""What is known of sites: readings, where cables were, proofs, blocks."""

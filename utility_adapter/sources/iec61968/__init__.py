@@ -1,0 +1,1 @@
+"""Meter readings of head-end systems (IEC 61968-9)."""

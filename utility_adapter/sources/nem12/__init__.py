@@ -1,0 +1,1 @@
+"""AEMO's NEM12 interval files, in and out."""

@@ -1,0 +1,1 @@
+"""Our own CSV: readings, transfers and the utility's register."""
