@@ -12,6 +12,7 @@ DECISIONS = ROOT / "docs" / "decisions"
 NAME = re.compile(r"(\d{4})-[a-z0-9]+(-[a-z0-9]+)*\.md")
 SECTION = re.compile(r"^## \[?(Unreleased|\d+\.\d+\.\d+)\]?", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+FILE = re.compile(r"`((?:[a-z0-9_]+/)+[a-z0-9_]+\.(?:py|proto))`")
 
 
 def test_the_change_log_begins_with_what_comes_next_or_this_version() -> None:
@@ -43,3 +44,15 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (path.parent / target).exists()
     ]
     assert dead == []
+
+
+def test_code_that_documents_name_is_there() -> None:
+    code = ["/" + within(path) for path in project_files(".py", ".proto")]
+    gone = [
+        f"{within(path)} names {name}"
+        for path in project_files(".md")
+        if path.name != "CHANGELOG.md"
+        for name in FILE.findall(path.read_text("utf-8"))
+        if not any(file.endswith("/" + name) for file in code)
+    ]
+    assert gone == []
