@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -35,12 +35,19 @@ from gridcord.evidence.site_history import SiteHistory, matcher_after, site_peri
 from gridcord.metering import matcher_state
 from gridcord.metering.matching import MatchPolicy, MeteredSite
 from gridcord.metering.reading import Permission, SiteReading, Verdict
-from gridcord.metering.records import TransferRecord
+from gridcord.metering.records import (
+    CableEvent,
+    JournalEntry,
+    ProofRecord,
+    SiteObservation,
+    TransferRecord,
+)
 from gridcord.settlement.account import Account
 from gridcord.settlement.facts import Gathering
 from gridcord.settlement.terms import Terms
 from gridcord.units import Period
 from gridcord.wire.journal import entry_from_bytes
+from gridcord.wire.values import WireError
 from manager.storage.ledger.bundle_scope import Wanted, bundle_scope
 from manager.storage.ledger.entries import FACT, LEDGER, StoredFact, facts_of, ledger_lines
 from manager.storage.log.journals import ENTRY
@@ -208,7 +215,7 @@ class LedgerBundle:
                 row.journal_epoch,
             )
             lost = same and before.sequence != row.sequence - 1
-            line = _entry_line(row, shown.get(row.entry_number))
+            line = _entry_line(row, shown.get(row.entry_number), self._sites)
             yield replace(line, previous=before.sequence) if lost else line
             before = row
 
@@ -287,7 +294,7 @@ class LedgerBundle:
                 yield BalanceLine(account=account, currency=currency, micros=micros)
 
 
-def _entry_line(row: Any, shown: StoredFact | None) -> EntryLine:
+def _entry_line(row: Any, shown: StoredFact | None, site_ids: Collection[str]) -> EntryLine:
     """An entry; one that is nobody's business here is given by its digest."""
     line = EntryLine(
         number=0 if shown is None else shown.number,
@@ -297,9 +304,28 @@ def _entry_line(row: Any, shown: StoredFact | None) -> EntryLine:
         sequence=row.sequence,
     )
     body = bytes(row.body)
-    if shown is None:
+    content = _content(body)
+    if shown is None and not _without_money(content, site_ids):
         return replace(line, digest=hashlib.sha256(body).hexdigest())
-    content = entry_from_bytes(body)
     if isinstance(content, TransferRecord):
         return replace(line, ocmf=content.fiscal_record)
     return replace(line, body=body.hex(), signature=bytes(row.signature).hex())
+
+
+def _content(body: bytes) -> JournalEntry | None:
+    """What an entry says; None for what only a later version can read."""
+    try:
+        return entry_from_bytes(body)
+    except WireError:
+        return None
+
+
+def _without_money(content: JournalEntry | None, site_ids: Collection[str]) -> bool:
+    """Whether an entry tells of the bundle's sites, or of none, and nothing follows from it."""
+    match content:
+        case SiteObservation():
+            return content.site_id in site_ids and not content.readings
+        case CableEvent() | ProofRecord():
+            return not content.site_id or content.site_id in site_ids
+        case _:
+            return False

@@ -16,7 +16,13 @@ from sqlalchemy.engine import Connection
 from gridcord.chassis.identity import Role
 from gridcord.evidence import plain
 from gridcord.metering.reading import ReadingSource, SiteReading, Verdict
-from gridcord.metering.records import CableEvent, CableEventKind, JournalEntry, SiteObservation
+from gridcord.metering.records import (
+    AssetLoading,
+    CableEvent,
+    CableEventKind,
+    JournalEntry,
+    SiteObservation,
+)
 from gridcord.metering.verdict import StatedMatch
 from gridcord.settlement.consent import Consent
 from gridcord.settlement.schedule import Prices, Schedule
@@ -111,6 +117,8 @@ class ProvenTown:
                 yield cable.counted(period, charged_wh=max(0, moved_wh), discharged_wh=given_wh)
             if cable is not self.cables[1]:
                 yield self._observation(cable, number)
+            if number == 2:
+                yield _loaded(half_hour(number).end_s, cable.site_id)
         yield CableEvent(kind=CableEventKind.UNPLUGGED, at_s=half_hour(HALF_HOURS).start_s)
 
     def _observation(self, cable: RecordingCable, number: int) -> SiteObservation:
@@ -136,6 +144,13 @@ class ProvenTown:
             export_wh=max(0, -net_wh),
             revision=1 if more_wh else 0,
         )
+
+
+def _loaded(at_s: int, site_id: SiteId) -> CableEvent:
+    """Something in the middle of a journal from which no money follows."""
+    loading = AssetLoading(asset_id="transformer-1", loading_percent=81.5, measured_s=at_s)
+    kind = CableEventKind.EQUIPMENT_LIMIT_REACHED
+    return CableEvent(kind=kind, at_s=at_s, site_id=site_id, asset_loading=loading)
 
 
 def _quiet(connection: Connection) -> bool:

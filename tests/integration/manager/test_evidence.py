@@ -14,6 +14,8 @@ from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.identity import Kind, Role
 from gridcord.cli.main import main
 from gridcord.evidence.bundle import DERIVED, Trust, verify
+from gridcord.metering.records import CableEvent, CableEventKind
+from gridcord.wire.journal import entry_from_bytes
 from tests.integration.manager.proven_town import ProvenTown, half_hour, proven_town
 from tests.unit.evidence.resealing import contents, opened
 from tests.unit.evidence.test_bundle_mutations import MUTATIONS, mutate
@@ -71,6 +73,21 @@ def test_a_house_a_driver_and_every_derived_line_verify(town: ProvenTown, tmp_pa
     assert report.ok
     mismatched = [json.loads(line) for line in contents(opened(driver))["verdicts"]]
     assert "MISMATCHED" in {line["verdict"]["verdict"] for line in mismatched}
+
+
+def test_entries_without_money_are_shown_as_they_were_signed(
+    town: ProvenTown, tmp_path: Path
+) -> None:
+    house, everything = tmp_path / "house.zip", tmp_path / "all.zip"
+    assert export(town, house, "--site", town.sites[0]) == 0
+    assert export(town, everything) == 0
+    for path in (house, everything):
+        assert main(["evidence", "verify", str(path), "--complete"]) == 0
+    entries = [json.loads(line) for line in contents(opened(everything))["entries"]]
+    told = [entry_from_bytes(bytes.fromhex(each["body"])) for each in entries if each["body"]]
+    events = [each for each in told if isinstance(each, CableEvent)]
+    assert [each.kind for each in events] == [CableEventKind.EQUIPMENT_LIMIT_REACHED] * 3
+    assert all(each.asset_loading is not None for each in events)
 
 
 def test_everything_is_one_bundle(
