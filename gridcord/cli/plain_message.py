@@ -1,8 +1,8 @@
 """Messages as JSON with stable names: what `--json` prints.
 
 Keys are the fields' own names, all of them, always. Numbers of 64 bits stay numbers, times are
-ISO 8601 in UTC, enumerations lose their prefix ("PERMISSION_NONE" is "NONE"), bytes are
-hexadecimal; what is not known is null, never zero.
+ISO 8601 in UTC, enumerations lose their prefix ("PERMISSION_NONE" is "NONE"), bytes and 64 random
+bits (a journal's epoch) are hexadecimal; what is not known is null, never zero.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from gridcord.units import epoch_text
 
 
 def plain(message: Message) -> Any:
@@ -54,4 +56,6 @@ def _single(field: Any, value: Any) -> Any:
         return plain(value)
     if field.enum_type is not None:
         return enum_name(field.enum_type, value)
+    if field.type == FieldDescriptor.TYPE_FIXED64:
+        return epoch_text(value)
     return value.hex() if isinstance(value, bytes) else value

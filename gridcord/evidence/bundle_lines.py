@@ -17,7 +17,7 @@ from gridcord.settlement.facts import Payout, SiteVerdict
 from gridcord.settlement.imbalance import MarketResult
 from gridcord.settlement.tariff import SiteTariff, Tariff
 from gridcord.settlement.terms import SettlementRule, SiteTerms
-from gridcord.units import Period
+from gridcord.units import Period, parse_epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class EntryLine:
         number: When it became known, among all inputs.
         known_s: The same in seconds since 1970 UTC.
         cable_id: The cable.
-        journal_epoch: Lineage of its journal.
+        journal_epoch: Lineage of its journal, see `gridcord.units.epoch_text`.
         sequence: Number within it.
         previous: The entry before it, when that is not `sequence` - 1: a declared gap.
         ocmf: A transfer: its fiscal record.
@@ -67,12 +67,15 @@ class EntryLine:
         signature: Over `body` and its name, hexadecimal DER.
         digest: An entry that is none of the reader's business: hexadecimal SHA-256 of it.
         quarantine: Why a signed entry was not believed; empty when it was.
+
+    Raises:
+        IdentifierError: No such epoch.
     """
 
     number: int
     known_s: int
     cable_id: str
-    journal_epoch: int
+    journal_epoch: str
     sequence: int
     previous: int | None = None
     ocmf: str = ""
@@ -81,10 +84,18 @@ class EntryLine:
     digest: str = ""
     quarantine: str = ""
 
+    def __post_init__(self) -> None:
+        parse_epoch(self.journal_epoch)
+
+    @property
+    def epoch(self) -> int:
+        """Lineage of its journal as a number."""
+        return parse_epoch(self.journal_epoch)
+
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return f"{self.cable_id}/{self.journal_epoch:x}/{self.sequence}"
+        return f"{self.cable_id}/{self.journal_epoch}/{self.sequence}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from gridcord.evidence.signature import DEFAULT_ALGORITHM, SignatureError, check
 from gridcord.metering.records import JournalEntry, SiteObservation, TransferRecord
 from gridcord.settlement.facts import Fact
 from gridcord.settlement.transfer import Transfer, TransferKey
-from gridcord.units import CableId
+from gridcord.units import CableId, epoch_text
 from gridcord.wire.journal import entry_from_bytes
 from gridcord.wire.session import signed_bytes
 from gridcord.wire.values import WireError
@@ -89,7 +89,7 @@ class JournalReader:
             yield from facts
 
     def _placed(self, line: EntryLine) -> _Journal:
-        place = (line.cable_id, line.journal_epoch, line.sequence)
+        place = (line.cable_id, line.epoch, line.sequence)
         if place <= self._last:
             raise JournalFault(f"comes after {_name(self._last)}: doubled or out of order")
         self._last = place
@@ -111,7 +111,7 @@ class JournalReader:
             raise JournalFault(f"its fiscal record is not to be believed: {failure}") from None
         if (record.cable_id, record.journal_epoch, record.sequence_number) != (
             line.cable_id,
-            line.journal_epoch,
+            line.epoch,
             line.sequence,
         ):
             raise JournalFault("its fiscal record is that of another entry")
@@ -120,7 +120,7 @@ class JournalReader:
             self.breaks.append(line.name)
         journal.page, journal.last = record.pagination, record.transfer
         journal.veiled, journal.lost = 0, False
-        key = TransferKey(CableId(line.cable_id), line.journal_epoch, line.sequence)
+        key = TransferKey(CableId(line.cable_id), line.epoch, line.sequence)
         return [Transfer(key=key, record=record.transfer)]
 
     def _of_body(self, line: EntryLine) -> Iterable[Fact]:
@@ -128,7 +128,7 @@ class JournalReader:
             body, signature = bytes.fromhex(line.body), bytes.fromhex(line.signature)
             message = signed_bytes(
                 cable_id=line.cable_id,
-                journal_epoch=line.journal_epoch,
+                journal_epoch=line.epoch,
                 sequence=line.sequence,
                 body=body,
             )
@@ -182,4 +182,4 @@ def _continues(transfer: TransferRecord, before: TransferRecord) -> bool:
 
 
 def _name(place: tuple[str, int, int]) -> str:
-    return f"{place[0]}/{place[1]:x}/{place[2]}"
+    return f"{place[0]}/{epoch_text(place[1])}/{place[2]}"

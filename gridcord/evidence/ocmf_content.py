@@ -22,7 +22,15 @@ from gridcord.evidence.ocmf_payload import (
 )
 from gridcord.metering.reading import ClockState, ReadingQuality
 from gridcord.metering.records import TransferRecord
-from gridcord.units import CableId, Energy, Period, Position, parse_device_id, parse_site_id
+from gridcord.units import (
+    CableId,
+    Energy,
+    Period,
+    Position,
+    parse_device_id,
+    parse_epoch,
+    parse_site_id,
+)
 
 _STATES = {flag: state for state, flag in CLOCK_FLAGS.items()}
 _TIME = re.compile(r"([0-9-]{10}T[0-9:]{8}),000([+-][0-9]{4}) ([SIU])")
@@ -95,7 +103,7 @@ def _read(payload: Mapping[str, Any]) -> FiscalRecord:
     return FiscalRecord(
         cable_id=CableId(parse_device_id(text(payload, "GS"))),
         pagination=int(page[1]),
-        journal_epoch=whole(vendor, "epoch"),
+        journal_epoch=_epoch(vendor),
         sequence_number=whole(vendor, "seq"),
         meter=meter_identity(payload),
         firmware=text(payload, "GV"),
@@ -173,6 +181,13 @@ def whole(fields: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or not 0 <= value < 2**64:
         raise OcmfFormatError(f"{name} is no whole number")
     return value
+
+
+def _epoch(vendor: Mapping[str, Any]) -> int:
+    """Hexadecimal; the first records had a number, which JSON readers cut to 53 bits."""
+    if type(vendor["epoch"]) is int:
+        return whole(vendor, "epoch")
+    return parse_epoch(text(vendor, "epoch"))
 
 
 def _device(vendor: Mapping[str, Any], name: str) -> str:

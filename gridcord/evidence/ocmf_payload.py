@@ -14,7 +14,7 @@ from functools import lru_cache
 from gridcord.evidence.fiscal_record import FiscalRecord, MeterIdentity
 from gridcord.evidence.ocmf_envelope import render
 from gridcord.metering.reading import ClockState, ReadingQuality
-from gridcord.units import Energy, Position
+from gridcord.units import Energy, Position, epoch_text
 
 FORMAT_VERSION = "1.3"  # the published verifier refuses anything higher
 GATEWAY = "gridcord-cable"
@@ -94,7 +94,7 @@ def _vendor(record: FiscalRecord) -> dict[str, object]:
     """What OCMF has no field for; what is not known is left out."""
     transfer, position = record.transfer, record.transfer.position
     fields: dict[str, object] = {
-        "epoch": record.journal_epoch,
+        "epoch": epoch_text(record.journal_epoch),
         "seq": record.sequence_number,
         "start": transfer.period.start_s,
         "length": transfer.period.length_s,

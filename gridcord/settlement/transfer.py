@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gridcord.metering.reading import ClockState
 from gridcord.metering.records import TransferRecord
-from gridcord.units import CableId, Period
+from gridcord.units import CableId, Period, epoch_text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,7 +24,7 @@ class TransferKey:
     sequence_number: int
 
     def __str__(self) -> str:
-        return f"{self.cable_id}/{self.journal_epoch:x}/{self.sequence_number}"
+        return f"{self.cable_id}/{epoch_text(self.journal_epoch)}/{self.sequence_number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,9 @@ from gridcord.units.identifiers import (
     ResourceId,
     SiteId,
     VehicleId,
+    epoch_text,
     parse_device_id,
+    parse_epoch,
     parse_site_id,
 )
 from gridcord.units.money import Money, Price
@@ -36,6 +38,8 @@ __all__ = [
     "ResourceId",
     "SiteId",
     "VehicleId",
+    "epoch_text",
     "parse_device_id",
+    "parse_epoch",
     "parse_site_id",
 ]

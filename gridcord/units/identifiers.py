@@ -13,6 +13,7 @@ OperatorId = NewType("OperatorId", str)
 SiteId = NewType("SiteId", str)
 
 _DEVICE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+_EPOCH = re.compile(r"0|[1-9a-f][0-9a-f]{0,15}")
 _SITE = re.compile(r"[a-z0-9.]{1,24}:[A-Za-z0-9._-]{1,64}")
 
 
@@ -47,3 +48,20 @@ def parse_site_id(text: str) -> SiteId:
         message = f"not a site id such as 'obis:4530303033': {text[:80]!r}"
         raise IdentifierError(message)
     return SiteId(text)
+
+
+def epoch_text(journal_epoch: int) -> str:
+    """A journal's epoch as text, hexadecimal: in JSON a number above 2^53 loses digits."""
+    return f"{journal_epoch:x}"
+
+
+def parse_epoch(text: str) -> int:
+    """Read what `epoch_text` wrote.
+
+    Raises:
+        IdentifierError: It did not write this.
+    """
+    if not _EPOCH.fullmatch(text):
+        message = f"not a journal's epoch in hexadecimal: {text[:80]!r}"
+        raise IdentifierError(message)
+    return int(text, 16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from gridcord.cli.ending import CommandError
 from gridcord.cli.tables import From, To, within
-from gridcord.units import Period
+from gridcord.units import Period, epoch_text
 from manager.commands.ledger import Zone, month_of
 from manager.commands.row_files import Form, form_of, open_rows
 from manager.commands.stored import DatabaseOption, DataOption, named_database, snapshot, terms_of
@@ -92,6 +92,13 @@ _LEDGER = (
     POSTING.c.micros,
     LEDGER.c.sources,
 )
+
+
+def _time(start_s: int) -> str:
+    return str(Period(start_s, 1))
+
+
+_AS_TEXT: dict[str, Callable[[int], str]] = {"period_start": _time, "journal_epoch": epoch_text}
 
 
 @app.command()
@@ -198,17 +205,25 @@ def _bounds(
 
 
 def _shown(column: Any) -> sa.Column[Any]:
-    """A column as it is written: the start of a period is written as its time."""
+    """A column as it is written: see `_AS_TEXT`."""
     name: str = column.name
-    return sa.Column(name, sa.Text() if name == "period_start" else column.type)
+    return sa.Column(name, sa.Text() if name in _AS_TEXT else column.type)
 
 
 def _batches(connection: Connection, query: sa.Select[Any]) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows, never all of them at once; periods by their time."""
-    at = list(query.selected_columns.keys()).index("period_start")
+    """Rows, never all of them at once."""
+    names = list(query.selected_columns.keys())
+    texts = [(at, _AS_TEXT[name]) for at, name in enumerate(names) if name in _AS_TEXT]
     found = connection.execution_options(yield_per=BATCH).execute(query)
     for rows in found.partitions():
-        yield [(*row[:at], str(Period(row[at], 1)), *row[at + 1 :]) for row in rows]
+        yield [_written(row, texts) for row in rows]
+
+
+def _written(row: Sequence[Any], texts: list[tuple[int, Callable[[int], str]]]) -> tuple[Any, ...]:
+    values = list(row)
+    for at, text in texts:
+        values[at] = text(values[at])
+    return tuple(values)
 
 
 class _Progress:

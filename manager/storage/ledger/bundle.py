@@ -45,7 +45,7 @@ from gridcord.metering.records import (
 from gridcord.settlement.account import Account
 from gridcord.settlement.facts import Gathering
 from gridcord.settlement.terms import Terms
-from gridcord.units import Period
+from gridcord.units import Period, epoch_text, parse_epoch
 from gridcord.wire.journal import entry_from_bytes
 from gridcord.wire.values import WireError
 from manager.storage.ledger.bundle_scope import Wanted, bundle_scope
@@ -270,7 +270,7 @@ class LedgerBundle:
             told = self._connection.execute(
                 sa.select(TRANSFER).where(
                     TRANSFER.c.cable_id == cable_id,
-                    TRANSFER.c.journal_epoch == int(epoch, 16),
+                    TRANSFER.c.journal_epoch == parse_epoch(epoch),
                     TRANSFER.c.sequence == int(sequence),
                 )
             ).one()
@@ -300,7 +300,7 @@ def _entry_line(row: Any, shown: StoredFact | None, site_ids: Collection[str]) -
         number=0 if shown is None else shown.number,
         known_s=row.receive_s if shown is None else shown.known_s,
         cable_id=row.cable_id,
-        journal_epoch=row.journal_epoch,
+        journal_epoch=epoch_text(row.journal_epoch),
         sequence=row.sequence,
     )
     body = bytes(row.body)

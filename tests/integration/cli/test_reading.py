@@ -9,6 +9,7 @@ import pytest
 
 from gridcord.chassis.identity import Kind, Principal, Role
 from gridcord.chassis.pki import PkiFolder
+from gridcord.units import epoch_text
 from tests.integration.cli.conftest import Command
 from tests.integration.manager.conftest import DOMAIN
 from tests.integration.manager.recording import RecordingCable, past_period
@@ -37,6 +38,7 @@ def test_what_a_cable_delivered_is_told_everywhere(
     own = ("--cable", delivered.name, "--json")
     transfers = gridcord("transfers", *own).document["transfers"]
     assert [each["transferred_wh"] for each in transfers] == [-100, -100]
+    assert transfers[0]["key"]["journal_epoch"] == epoch_text(delivered.epoch)
     assert transfers[0]["period"]["start_time"] == f"{past_period().start:%Y-%m-%dT%H:%M:%SZ}"
     (first,) = gridcord("transfers", *own, "--limit", "1").document["transfers"]
     assert first == transfers[0]

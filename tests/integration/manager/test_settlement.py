@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import time
 import zipfile
@@ -20,7 +21,7 @@ from gridcord.cli.main import main
 from gridcord.metering.reading import ReadingSource, SiteReading, Verdict
 from gridcord.metering.records import SiteObservation, TransferRecord
 from gridcord.metering.verdict import StatedMatch
-from gridcord.units import Period
+from gridcord.units import Period, epoch_text
 from manager.storage.derivation.utility_facts import SqlUtilityFacts
 from manager.storage.engine import Database
 from manager.storage.schema import migrate
@@ -201,7 +202,8 @@ def _state(
     own = [each for each in lines if each["account"] == f"DRIVER:{cable.driver_id}"]
     assert sum(each["micros"] for each in own) == 2_000_000 + 2 * PAID
     assert settled.command("export", "transfers", *named) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1 + 2
+    written = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [each["journal_epoch"] for each in written] == [epoch_text(cable.epoch)] * 2
     assert settled.command("ledger", "reconcile", *named, "--json") == 1
     (site,) = json.loads(capsys.readouterr().out)["sites"]
     assert (site["discharged_wh"], site["read"], site["differing"]) == (600, 1, 1)

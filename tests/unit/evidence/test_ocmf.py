@@ -49,7 +49,7 @@ def test_the_text_is_what_the_published_verifier_accepted() -> None:
             (end, "5.750", "C0"),
         )
     ]
-    assert rows.startswith("[" + ",".join(expected) + '],"XV2G":{"epoch":1,"seq":1,')
+    assert rows.startswith("[" + ",".join(expected) + '],"XV2G":{"epoch":"1","seq":1,')
     assert len(signed(fiscal())) < 1100
 
 
@@ -199,8 +199,20 @@ def test_two_values_of_one_name_are_refused() -> None:
 
 
 def test_unknown_names_are_tolerated() -> None:
-    payload = ocmf.payload_text(fiscal()).replace('"epoch":1', '"epoch":1,"news":[1]')
+    payload = ocmf.payload_text(fiscal()).replace('"epoch":"1"', '"epoch":"1","news":[1]')
     assert ocmf.verify(ocmf.sign(payload, SIGNER), KEY) == fiscal()
+
+
+def test_an_epoch_is_text_that_no_json_reader_cuts() -> None:
+    record = dataclasses.replace(fiscal(), journal_epoch=2**63 - 1)
+    payload = ocmf.payload_text(record)
+    assert '"epoch":"7fffffffffffffff"' in payload
+    earlier = payload.replace('"7fffffffffffffff"', str(2**63 - 1))
+    assert ocmf.verify(ocmf.sign(earlier, SIGNER), KEY) == record
+    for wrong in ('"07"', '"0x7"', '"7F"', '""', '"' + "1" * 17 + '"', "-1", "1.0", "null"):
+        other = payload.replace('"7fffffffffffffff"', wrong)
+        with pytest.raises(ocmf.OcmfFormatError):
+            ocmf.verify(ocmf.sign(other, SIGNER), KEY)
 
 
 @pytest.mark.parametrize(

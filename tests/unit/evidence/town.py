@@ -197,7 +197,7 @@ class Town:
             EntryLine(
                 **self._next(),
                 cable_id=cable,
-                journal_epoch=7,
+                journal_epoch="7",
                 sequence=self._sequence[cable],
                 **content,
             )
