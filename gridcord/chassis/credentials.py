@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from grpc import experimental
 from gridcord.chassis.identity import IdentityError, Peer, Principal, read_peer
 
 _RENEW_AT = 2 / 3  # of the certificate's life
+SETTLE_S = 1.0  # real seconds; see `FollowedFiles`
 
 log = structlog.get_logger()
 
@@ -152,19 +154,24 @@ def client_credentials(
 class FollowedFiles:
     """Gives gRPC the files' content when it changed; called by its threads, for each connection.
 
-    gRPC's core makes a new TLS context of whatever it gets, and frees the old one while another
-    thread may be making a handshake of it (grpc/grpc#22647 locks half of that): a server that
-    gives it the same content for each connection crashes under many connections at once.
+    gRPC's core makes a new TLS context of whatever it gets and frees the old one, while another
+    thread, which has asked here just before, may still be beginning a handshake with it
+    (grpc/grpc#36693): a use after free, on which a stranger's mere connecting crashes the process.
+    Hence the same content is never given twice, and new content only after a pause. The core
+    holds a lock while it asks: nobody begins in the pause, and who began before it, a few
+    instructions from holding the old context safely, gets there. What is connected goes on.
 
     Args:
         files: To be followed.
+        settle_s: The pause, real seconds.
 
     Raises:
         CredentialsError: They cannot be used now.
     """
 
-    def __init__(self, files: TlsFiles) -> None:
+    def __init__(self, files: TlsFiles, *, settle_s: float = SETTLE_S) -> None:
         self._files = files
+        self._settle_s = settle_s
         self._lock = threading.Lock()
         self._stamp = self._look()
         self.current = _configuration(load_identity(files))
@@ -183,6 +190,7 @@ class FollowedFiles:
             return None
         self._stamp = stamp
         log.info("certificate.loaded", certificate=str(self._files.certificate))
+        time.sleep(self._settle_s)
         return self.current
 
     def _look(self) -> tuple[int, ...]:

@@ -20,13 +20,13 @@ def issued(folder: Path) -> tuple[PkiFolder, TlsFiles]:
 def test_files_that_did_not_change_are_not_given_again(tmp_path: Path) -> None:
     """gRPC makes a TLS context of whatever it is given, while others may be using the old one."""
     _, files = issued(tmp_path)
-    follow = FollowedFiles(files)
+    follow = FollowedFiles(files, settle_s=0)
     assert [follow() for _ in range(3)] == [None] * 3
 
 
 def test_new_files_are_given_once(tmp_path: Path) -> None:
     pki, files = issued(tmp_path)
-    follow = FollowedFiles(files)
+    follow = FollowedFiles(files, settle_s=0)
     before = follow.current
     pki.renew(files.certificate.parent, now_s=time.time(), days=9, with_new_key=True)
     assert follow() is follow.current
@@ -36,7 +36,7 @@ def test_new_files_are_given_once(tmp_path: Path) -> None:
 
 def test_files_that_cannot_be_used_leave_what_was_there(tmp_path: Path) -> None:
     pki, files = issued(tmp_path)
-    follow = FollowedFiles(files)
+    follow = FollowedFiles(files, settle_s=0)
     good = files.certificate.read_bytes()
     files.certificate.write_bytes(b"damaged")
     assert follow() is None
@@ -44,3 +44,14 @@ def test_files_that_cannot_be_used_leave_what_was_there(tmp_path: Path) -> None:
     assert follow() is not None
     assert follow() is None
     assert pki.files(Principal(domain="grid.example", kind=Kind.MANAGER, id="main")) == files
+
+
+def test_who_began_with_the_old_content_gets_a_moment(tmp_path: Path) -> None:
+    """The core asks under a lock, and frees the old content when the answer comes."""
+    pki, files = issued(tmp_path)
+    follow = FollowedFiles(files, settle_s=0.2)
+    assert follow() is None
+    pki.renew(files.certificate.parent, now_s=time.time(), days=9)
+    renewed_s = time.monotonic()
+    assert follow() is not None
+    assert time.monotonic() - renewed_s >= 0.2
