@@ -185,11 +185,10 @@ def test_frames_come_whole_however_the_stream_is_cut(
 
 
 def test_a_body_that_holds_etx_is_read_by_its_size() -> None:
-    offers_made = [_offer(number) for number in range(1, 49)]
-    frame = encode_request(
-        Request(member="0841", api="DAH1001", body=calls.Offers(offers=offers_made).json())
-    )
-    assert b"\x03" in frame[:-1]
+    many = [[_offer(number) for number in range(1, last)] for last in range(2, 50)]
+    bodies = [calls.Offers(offers=offers_made).json() for offers_made in many]
+    frames = [encode_request(Request(member="0841", api="DAH1001", body=body)) for body in bodies]
+    frame = next(frame for frame in frames if b"\x03" in frame[:-1])
     assert len(FrameDecoder().feed(frame)) == 1
 
 

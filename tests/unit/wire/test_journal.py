@@ -31,6 +31,13 @@ from gridcord.wire.values import WireError
 SITE = SiteId("obis:4530303033")
 ids = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True)
 wh = st.integers(0, 10**12)
+
+
+def texts(most: int) -> st.SearchStrategy[str]:
+    """What may be told: any text without NUL."""
+    return st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=most)
+
+
 periods = st.builds(
     lambda n, length: Period(n * length, length),
     st.integers(1_100_000, 2_000_000),
@@ -47,7 +54,7 @@ matches = st.builds(
     StatedMatch,
     verdict=st.sampled_from(Verdict),
     reason=st.sampled_from(["NO_READING", "BALANCE_HOLDS"]),
-    sentence=st.text(max_size=80),
+    sentence=texts(80),
     expected_change_wh=st.none() | st.integers(-(10**6), 10**6),
     observed_change_wh=st.none() | st.integers(-(10**6), 10**6),
     uncertainty_wh=st.none() | wh,
@@ -114,7 +121,7 @@ events = st.builds(
     kind=st.sampled_from(CableEventKind),
     at_s=st.integers(1_600_000_000, 1_700_000_000).map(float),
     site_id=st.sampled_from(["", SITE]),
-    detail=st.text(max_size=50),
+    detail=texts(50),
     asset_loading=st.none()
     | st.builds(
         AssetLoading,
@@ -134,7 +141,7 @@ proofs = st.builds(
     meter_power=samples,
     evidence_nats=st.floats(-50, 50),
     gain=st.floats(-2, 2),
-    detail=st.text(max_size=30),
+    detail=texts(30),
 )
 
 
