@@ -14,7 +14,7 @@ from manager.backtest.replay import Replay, Track
 from manager.backtest.report import Result, Tariff, account
 from manager.backtest.sessions import RecordedSession
 from manager.backtest.strategy import StrategyRules
-from manager.backtest.vehicles import VehicleRules, VehicleStay, stays_of_fleet
+from manager.backtest.vehicles import VehicleRules, stays_of_fleet
 from manager.domain.bidding.curves import BidRules
 from manager.domain.bidding.stay import Window, window
 from manager.domain.dispatch.waterfill import Ints
@@ -84,7 +84,7 @@ def backtest(
         seed=settings.seed,
         rules=settings.vehicle,
     )
-    windows = _windows(stays)
+    windows = [window(each, length_s=PERIOD_S) for each in stays]
     rules = settings.strategy(prices.first_day)
     charging = [replace(each, discharge_wh=each.discharge_wh * 0) for each in windows]
     micros = prices.micros_per_kwh
@@ -109,10 +109,6 @@ def backtest(
         unreachable_stays=sum(each.missing_wh > 0 for each in windows),
         unreachable_wh=sum(each.missing_wh for each in windows),
     )
-
-
-def _windows(stays: Sequence[VehicleStay]) -> list[Window]:
-    return [window(each.stay, length_s=PERIOD_S) for each in stays]
 
 
 def _references(

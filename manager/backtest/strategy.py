@@ -14,7 +14,7 @@ from gridcord.protocols.jepx_csv import PERIODS_A_DAY
 from manager.backtest.knowledge import View
 from manager.domain.bidding.clusters import clustered, thinned
 from manager.domain.bidding.curves import BidRules, Curve, curves, imagine
-from manager.domain.bidding.forecast import alike, expected_wh, usual_day
+from manager.domain.bidding.forecast import PastDays, expected_wh, one_place_each, usual_day
 from manager.domain.bidding.horizon import Obligation, Outlook, plan
 from manager.domain.bidding.stay import PERMILLE, Window
 from manager.domain.dispatch.fleet_state import Floats
@@ -32,7 +32,7 @@ class StrategyRules:
         price_days: How many past days are taken as scenarios of tomorrow's prices.
         fleet_days: How many past days of the same kind as scenarios of arrivals.
         horizon_days: How far plans look beyond known prices.
-        most_arrivals: A past day with more stays is represented by so many.
+        most_arrivals: More stays than that are represented by so many.
         most_clusters: More plugged stays than that are planned in clusters.
         replan_after: Periods after which a plan is made anew though nothing happened.
     """
@@ -44,7 +44,7 @@ class StrategyRules:
     price_days: int = 20
     fleet_days: int = 8
     horizon_days: int = 4
-    most_arrivals: int = 100
+    most_arrivals: int = 200
     most_clusters: int = 200
     replan_after: int = 4
 
@@ -79,12 +79,7 @@ class Strategy:
     def bid(self, view: View) -> tuple[Curve, ...]:
         """Bids for tomorrow, at the gate; none while the past is too short to imagine it."""
         tomorrow = view.today + 1
-        rest_of_today = self._like(view.today, view, after=view.now)
-        whole_day = self._like(tomorrow, view, after=tomorrow * PERIODS_A_DAY)
-        fleets = [
-            [*view.plugged, *rest, *day]
-            for rest, day in zip(rest_of_today, whole_day, strict=False)
-        ]
+        fleets = [[*view.plugged, *coming] for coming in self._coming(view, tomorrow)]
         if not fleets:
             return ()
         first = tomorrow * PERIODS_A_DAY
@@ -124,23 +119,20 @@ class Strategy:
 
     def expect(self, view: View) -> None:
         """Imagine who will still come until the last cleared day ends."""
-        days = range(view.today, (view.now + len(view.contracted_wh)) // PERIODS_A_DAY)
-        found = [self._like(day, view, after=view.now) for day in days]
+        last = (view.now + len(view.contracted_wh) - 1) // PERIODS_A_DAY
+        found = self._coming(view, last)
         outlook = self._outlook(view, self._believed(view))
-        windows = [window for day in found for past in day for window in past]
+        windows = [window for coming in found for window in coming]
         self._arrivals = list(zip(windows, plan(windows, outlook).net_wh, strict=True))
-        self._share = 1 / max(1, *(len(day) for day in found))
+        self._share = 1 / max(1, len(found))
 
-    def _like(self, day: int, view: View, *, after: int) -> list[tuple[Window, ...]]:
-        """Past days as if they were this day: what was plugged in from an index on."""
+    def _coming(self, view: View, until: int) -> list[tuple[Window, ...]]:
+        """Who may come until a day ends, as on past days."""
         rules = self._rules
-        days = alike(day, today=view.today, weekday=rules.weekday, most=rules.fleet_days)
-        moved = [
-            [each.moved((day - past) * PERIODS_A_DAY) for each in view.past[past]] for past in days
-        ]
+        past = PastDays(stays=view.past, weekday=rules.weekday, periods_a_day=PERIODS_A_DAY)
         return [
-            thinned([each for each in one if each.first >= after], most=rules.most_arrivals)
-            for one in moved
+            thinned(one_place_each(view.plugged, coming), most=rules.most_arrivals)
+            for coming in past.arrivals(now=view.now, until=until, most_days=rules.fleet_days)
         ]
 
     def _believed(self, view: View) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
 
@@ -74,14 +74,6 @@ class VehicleRules:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VehicleStay:
-    """A stay of a vehicle; times in seconds from the midnight of the first day."""
-
-    vehicle: int
-    stay: Stay
-
-
 def stays_of_fleet(
     sessions: Sequence[RecordedSession],
     *,
@@ -90,8 +82,10 @@ def stays_of_fleet(
     days: int,
     seed: int,
     rules: VehicleRules,
-) -> tuple[VehicleStay, ...]:
+) -> tuple[Stay, ...]:
     """The stays of a fleet that begin and end within the days, in the order of plugging in.
+
+    Their times are seconds from the midnight of the first day.
 
     Args:
         sessions: As recorded.
@@ -110,15 +104,13 @@ def stays_of_fleet(
         raise InputError(message)
     random = Random(seed)
     order = random.sample(sorted(histories), len(histories))
-    stays = []
+    stays: list[Stay] = []
     for vehicle in range(vehicles):
         weeks = histories[order[vehicle % len(order)]]
         offset = random.randrange(len(weeks))
-        stays += [
-            VehicleStay(vehicle=vehicle, stay=stay)
-            for stay in _replayed(weeks, offset, first_day, days, rules)
-        ]
-    return tuple(sorted(stays, key=lambda each: (each.stay.start_s, each.vehicle)))
+        found = _replayed(weeks, offset, first_day, days, rules)
+        stays += [replace(each, resource_id=f"{vehicle:06}") for each in found]
+    return tuple(sorted(stays, key=lambda each: (each.start_s, each.resource_id)))
 
 
 Week = list[tuple[timedelta, RecordedSession]]

@@ -7,6 +7,7 @@ fit to one year.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,65 @@ from manager.domain.dispatch.fleet_state import Floats
 
 DAYS_A_WEEK = 7
 _WORKING_DAYS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastDays:
+    """Stays of past days, day by day.
+
+    Args:
+        stays: Those that began on each day until now, the oldest day first, the running one last.
+        weekday: Of the first day, Monday is 0.
+        periods_a_day: Periods in a day.
+    """
+
+    stays: Sequence[Sequence[Window]]
+    weekday: int
+    periods_a_day: int
+
+    @property
+    def today(self) -> int:
+        """Index of the running day."""
+        return len(self.stays) - 1
+
+    def arrivals(self, *, now: int, until: int, most_days: int) -> list[list[Window]]:
+        """Who may still come until a day ends: each list is what past days of that kind brought.
+
+        Args:
+            now: Index of the running period; stays that would begin before it did not come.
+            until: Index of the last day to imagine, >= today.
+            most_days: How many past days of the same kind to take, newest first.
+        """
+        ways = [
+            [self._moved(past, day) for past in self._alike(day, most_days)]
+            for day in range(self.today, until + 1)
+        ]
+        return [
+            [each for way in of_days for each in way if each.first >= now]
+            for of_days in zip(*ways, strict=False)
+        ]
+
+    def _alike(self, day: int, most: int) -> list[int]:
+        return alike(day, today=self.today, weekday=self.weekday, most=most)
+
+    def _moved(self, past: int, day: int) -> list[Window]:
+        return [each.moved((day - past) * self.periods_a_day) for each in self.stays[past]]
+
+
+def one_place_each(plugged: Sequence[Window], coming: Sequence[Window]) -> list[Window]:
+    """Of the stays that may come, those whose resource is not on an outlet at that time.
+
+    Args:
+        plugged: Who is on an outlet now, and until when.
+        coming: Who may come; stays of nobody known all count.
+    """
+    until = {each.resource_id: each.end for each in plugged}
+    found = []
+    for each in sorted(coming, key=lambda each: each.first):
+        if not each.resource_id or each.first >= until.get(each.resource_id, each.first):
+            until[each.resource_id] = each.end
+            found.append(each)
+    return found
 
 
 def usual_day(prices: Floats, *, periods_a_day: int, days: int = DAYS_A_WEEK) -> Floats:

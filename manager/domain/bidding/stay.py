@@ -77,7 +77,7 @@ class Stay:
         departure_s: As its driver planned, > start_s.
         energy_wh: In the battery at `start_s`, Wh.
         target_wh: Wanted at the departure, Wh.
-        area_id: Market area.
+        resource_id: Whose; empty for nobody known.
     """
 
     battery: Battery
@@ -85,7 +85,7 @@ class Stay:
     departure_s: int
     energy_wh: int
     target_wh: int
-    area_id: str = ""
+    resource_id: str = ""
 
     def __post_init__(self) -> None:
         if self.departure_s <= self.start_s:
@@ -106,6 +106,7 @@ class Window:
         energy_wh: Stored at the beginning of `first`, Wh.
         promise_wh: To be stored at the end, Wh: the target, or all that can be reached of it.
         missing_wh: What the target is above the promise, Wh: physically impossible, >= 0.
+        resource_id: Whose; empty for nobody known, such as a cluster.
     """
 
     battery: Battery
@@ -116,6 +117,7 @@ class Window:
     energy_wh: int
     promise_wh: int
     missing_wh: int = 0
+    resource_id: str = ""
 
     def __len__(self) -> int:
         return len(self.charge_wh)
@@ -183,4 +185,5 @@ def window(stay: Stay, *, length_s: int) -> Window:
         energy_wh=stay.energy_wh,
         promise_wh=promise_wh,
         missing_wh=max(0, target_wh - promise_wh),
+        resource_id=stay.resource_id,
     )

@@ -54,7 +54,7 @@ def _windows(
         seed=settings.seed,
         rules=settings.vehicle,
     )
-    return [window(each.stay, length_s=PERIOD_S) for each in stays]
+    return [window(each, length_s=PERIOD_S) for each in stays]
 
 
 def _replayed(windows: list[Window], micros: Ints, prices: PriceDays) -> Track:
