@@ -218,6 +218,10 @@ def _plain(report: Report) -> dict[str, Any]:
         "gaps": report.gaps,
         "taken_over": report.taken_over,
         "rulings": report.rulings,
+        "partial": report.partial,
+        "hidden_results": report.hidden_results,
+        "telemetry_results": report.telemetry_results,
+        "unproven_payouts": report.unproven_payouts,
         "breaks": report.breaks,
         "balances": [
             {"account": each.account, "currency": each.currency, "micros": each.micros}
@@ -256,6 +260,20 @@ def _notes(report: Report, trust: Trust) -> list[str]:
         notes.append("the cables' keys are the bundle's own: give --cable-key to check them")
     if report.withheld:
         notes.append(f"{report.withheld} entries are shown by their digest only")
+    if report.partial:
+        notes.append(
+            "it is about a site or driver: the market's results are not in it, "
+            "and payouts only of accounts that earned nowhere else"
+        )
+    if report.hidden_results:
+        notes.append(
+            f"{report.hidden_results} market results are shown by their figures and digest only: "
+            "a bundle of everything shows what they were made of"
+        )
+    if report.telemetry_results:
+        notes.append(
+            f"{report.telemetry_results} market results count energy that no cable recorded"
+        )
     for title, names in (
         ("a cable declared a loss before", report.gaps),
         (
@@ -263,6 +281,7 @@ def _notes(report: Report, trust: Trust) -> list[str]:
             report.taken_over,
         ),
         ("a proof or a person settled what the meter had said at", report.rulings),
+        ("until when it paid was not kept:", report.unproven_payouts),
         ("registers do not go on at", report.breaks),
         ("signed but not believed:", report.quarantined),
     ):

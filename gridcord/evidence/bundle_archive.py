@@ -23,7 +23,7 @@ from gridcord.evidence.line_name import line_name
 from gridcord.evidence.plain import PlainError, read, write
 from gridcord.evidence.signature import SignatureError, Signer, check
 
-FORMAT = "gridcord-evidence/1"
+FORMAT = "gridcord-evidence/2"
 MANIFEST = "manifest.json"
 MOST_BYTES_A_LINE = 1024 * 1024
 MOST_TIMES_SMALLER = 100
@@ -64,12 +64,14 @@ class Scope:
         driver_ids: These drivers; empty for all.
         from_s: Periods that start at or after this, seconds since 1970 UTC.
         to_s: And before this.
+        everything: It is about all that the aggregator keeps of that time, the market's money too.
     """
 
     site_ids: tuple[str, ...] = ()
     driver_ids: tuple[str, ...] = ()
     from_s: int
     to_s: int
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

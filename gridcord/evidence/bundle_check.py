@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -18,12 +19,15 @@ from gridcord.evidence.bundle_lines import (
     PayoutLine,
     ReadingLine,
     RuleLine,
+    ShareLine,
     VerdictLine,
 )
 from gridcord.evidence.bundle_report import NO_TRUST, Report, Trust
 from gridcord.evidence.derivation import Derivation, by_site, gathered
 from gridcord.evidence.journal_check import JournalFault, JournalReader
 from gridcord.evidence.line_name import line_name
+from gridcord.evidence.market_check import MarketTrust, NumberedTransfer, check_market
+from gridcord.evidence.payout_check import check_payouts
 from gridcord.evidence.plain import PlainError, read, write
 from gridcord.evidence.site_history import matches
 from gridcord.evidence.verdict_check import MatchFunction, check_blocks, check_verdicts
@@ -32,6 +36,7 @@ from gridcord.settlement.facts import Equivocation, Fact
 from gridcord.settlement.ledger import KnownFact
 from gridcord.settlement.tariff import NoTariff, SiteTariff, Tariff, TariffBook
 from gridcord.settlement.terms import Terms
+from gridcord.settlement.transfer import Transfer
 from gridcord.units import Period
 
 Inputs = Mapping[str, list[tuple[int, Any]]]
@@ -82,7 +87,10 @@ class _Verification:
         self._balances: tuple[BalanceLine, ...] = ()
         self._taken_over: tuple[str, ...] = ()
         self._rulings: tuple[str, ...] = ()
+        self._market = MarketTrust()
+        self._unproven: tuple[str, ...] = ()
         self._root = self._signer = ""
+        self._partial = False
 
     def run(self, path: Path) -> None:
         self._reader = BundleReader(path, MEMBERS)
@@ -109,6 +117,10 @@ class _Verification:
             gaps=tuple(journals.gaps),
             taken_over=self._taken_over,
             rulings=self._rulings,
+            partial=self._partial,
+            hidden_results=self._market.hidden,
+            telemetry_results=self._market.by_telemetry,
+            unproven_payouts=self._unproven,
             breaks=tuple(journals.breaks),
             balances=self._balances,
         )
@@ -116,6 +128,7 @@ class _Verification:
     def _check_trust(self) -> None:
         manifest, trust = self._reader.manifest, self._trust
         self._root, self._signer = manifest.root, manifest.public_key
+        self._partial = not manifest.scope.everything
         if trust.root and trust.root != manifest.root:
             raise BundleFault("manifest", 0, f"its root is {manifest.root}, not the one announced")
         if trust.signer_key and trust.signer_key.hex() != manifest.public_key:
@@ -157,7 +170,14 @@ class _Verification:
             policy=rule.match,
         )
         check_blocks(inputs["blocks"], inputs["verdicts"])
-        self._check_derived(derivation)
+        self._market = check_market(
+            transfers=self._transfers(),
+            expectations=inputs["expectations"],
+            withheld=[block.withholding for _, block in inputs["blocks"]],
+            results=inputs["market"],
+            shares=inputs["shares"],
+        )
+        self._check_money(derivation, inputs["payouts"])
 
     def _read_journals(
         self, keys: list[tuple[int, KeyLine]], entries: list[tuple[int, EntryLine]]
@@ -186,10 +206,15 @@ class _Verification:
         return known
 
     def _read_facts(self, inputs: Inputs) -> None:
-        for member in ("readings", "verdicts", "market", "payouts"):
+        for member in ("readings", "verdicts", "market", "shares", "payouts"):
             for number, line in inputs[member]:
                 place = _Numbered(line.number, line.known_s, _fact(line), member, number)
                 self._facts.append(place)
+
+    def _transfers(self) -> Iterator[NumberedTransfer]:
+        for each in self._facts:
+            if isinstance(each.fact, Transfer):
+                yield NumberedTransfer(each.number, each.fact)
 
     def _in_order(self) -> tuple[KnownFact, ...]:
         """Facts as they became known; entries with several readings share their number."""
@@ -204,15 +229,15 @@ class _Verification:
                 raise BundleFault(after.member, after.line, reason)
         return tuple(KnownFact(fact=each.fact, known_s=each.known_s) for each in ordered)
 
-    def _check_derived(self, derivation: Derivation) -> None:
-        for member, lines in (
-            ("earnings", derivation.earnings()),
-            ("fees", derivation.fees()),
-            ("bills", derivation.bills()),
-            ("ledger", derivation.ledger()),
-            ("balances", derivation.balances()),
-        ):
-            self._compare(member, lines)
+    def _check_money(self, derivation: Derivation, payouts: list[tuple[int, PayoutLine]]) -> None:
+        """Half hours first, then what was paid of them: the cause is named before what follows."""
+        self._compare("earnings", derivation.earnings())
+        self._compare("fees", derivation.fees())
+        self._compare("bills", derivation.bills())
+        with _terms_hold("ledger"):
+            self._unproven = check_payouts(payouts, derivation.entries)
+        self._compare("ledger", derivation.ledger())
+        self._compare("balances", derivation.balances())
         self._balances = tuple(derivation.balances())
 
     def _compare(self, member: str, lines: Iterable[object]) -> None:
@@ -228,13 +253,20 @@ class _Verification:
 
 
 def _written(member: str, lines: Iterable[object]) -> Iterator[str]:
-    try:
+    with _terms_hold(member):
         yield from map(write, lines)
+
+
+@contextmanager
+def _terms_hold(member: str) -> Iterator[None]:
+    """Turn a half hour for which no tariff holds into a BundleFault."""
+    try:
+        yield
     except NoTariff as failure:
         raise BundleFault(member, 0, str(failure)) from None
 
 
-def _fact(line: ReadingLine | VerdictLine | MarketLine | PayoutLine) -> Fact:
+def _fact(line: ReadingLine | VerdictLine | MarketLine | ShareLine | PayoutLine) -> Fact:
     match line:
         case ReadingLine():
             return line.reading
@@ -242,6 +274,8 @@ def _fact(line: ReadingLine | VerdictLine | MarketLine | PayoutLine) -> Fact:
             return line.verdict
         case MarketLine():
             return line.result
+        case ShareLine():
+            return line.share
         case PayoutLine():
             return line.payout
 

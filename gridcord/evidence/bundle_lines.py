@@ -1,8 +1,9 @@
 """What the lines of a bundle say, member by member.
 
 Inputs are what was known: keys, rules, sites, tariffs, consents, journal entries, readings,
-verdicts, rulings, blocks, market results, payouts. The rest follows from them: earnings, fees,
-bills, ledger entries, balances. `number` orders the inputs as they became known.
+verdicts, rulings, blocks, expectations, market results, shares of imbalances, payouts. The rest
+follows from them: earnings, fees, bills, ledger entries, balances. `number` orders the inputs as
+they became known.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from gridcord.metering.matching import Finding, MatchPolicy, MeteredSite, Reason
 from gridcord.metering.reading import Permission, SiteReading
 from gridcord.settlement.account import Purpose
 from gridcord.settlement.consent import Consent
+from gridcord.settlement.departure import Expectation, Withholding
 from gridcord.settlement.facts import Payout, SiteVerdict
 from gridcord.settlement.imbalance import MarketResult
+from gridcord.settlement.imbalance_share import ImbalanceShare
 from gridcord.settlement.tariff import SiteTariff, Tariff
 from gridcord.settlement.terms import SettlementRule, SiteTerms
 from gridcord.units import Period, parse_epoch
@@ -159,14 +162,30 @@ class BlockLine:
     actor: str
     verdict_periods: tuple[Period, ...] = ()
 
+    @property
+    def withholding(self) -> Withholding:
+        """When it held, and for whom."""
+        return Withholding(
+            site_id=self.site_id, cable_id=self.cable_id, start_s=self.start_s, end_s=self.end_s
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketLine:
-    """A result at the market."""
+    """A result at the market: in a bundle about everything, that shows all it was made of."""
 
     number: int
     known_s: int
     result: MarketResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareLine:
+    """What a driver who left early has to do with an imbalance."""
+
+    number: int
+    known_s: int
+    share: ImbalanceShare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +285,9 @@ INPUTS: dict[str, type] = {
     "verdicts": VerdictLine,
     "rulings": RulingLine,
     "blocks": BlockLine,
+    "expectations": Expectation,
     "market": MarketLine,
+    "shares": ShareLine,
     "payouts": PayoutLine,
 }
 DERIVED: dict[str, type] = {

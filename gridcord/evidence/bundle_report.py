@@ -43,6 +43,11 @@ class Report:
         gaps: Entries before which the cable declared a loss.
         taken_over: Sites whose match goes on from a state that only the aggregator vouches for.
         rulings: Sites and times at which a proof or a person settled what the meter had said.
+        partial: It is about a site or driver: no market results, and payouts only of accounts
+            all of whose entries it holds.
+        hidden_results: Market results of which shares quote figures, but which it does not show.
+        telemetry_results: Market results that count energy which no cable recorded.
+        unproven_payouts: Payouts of which nobody kept until when they paid.
         breaks: Entries whose registers do not start where the record before ended.
         balances: What each account is owed.
     """
@@ -57,6 +62,10 @@ class Report:
     gaps: tuple[str, ...] = ()
     taken_over: tuple[str, ...] = ()
     rulings: tuple[str, ...] = ()
+    partial: bool = False
+    hidden_results: int = 0
+    telemetry_results: int = 0
+    unproven_payouts: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
     balances: tuple[BalanceLine, ...] = ()
 
@@ -67,5 +76,7 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is withheld, lost, set apart or taken over from before."""
-        return self.ok and not (self.withheld or self.quarantined or self.gaps or self.taken_over)
+        """Whether nothing is withheld, lost, set apart, taken over from before or unproven."""
+        entries = self.withheld or self.quarantined or self.gaps
+        vouched = self.taken_over or self.hidden_results or self.unproven_payouts
+        return self.ok and not (entries or vouched)

@@ -119,15 +119,20 @@ class Derivation:
 
     def ledger(self) -> Iterator[LedgerLine]:
         """Every entry, in the order in which they were made."""
-        yield from map(_ledger_line, self._entries)
+        yield from map(_ledger_line, self.entries)
 
     def balances(self) -> Iterator[BalanceLine]:
         """Of each account that is not even, by account and currency."""
-        for (account, currency), micros in sorted(balances(self._entries).items()):
+        for (account, currency), micros in sorted(balances(self.entries).items()):
             yield BalanceLine(account=str(account), currency=currency, micros=micros)
 
     @cached_property
-    def _entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[Entry, ...]:
+        """The same as `ledger`, as values.
+
+        Raises:
+            NoTariff: None holds.
+        """
         return tuple(fold(facts=self.facts, terms=self.terms))
 
     @cached_property

@@ -14,6 +14,7 @@ _NAMES = (
     ("consent_id",),
     ("tariff_id", "version"),
     ("site_id", "period"),
+    ("cable_id", "period"),
     ("area", "period"),
     ("account", "month"),
     ("account", "currency"),
@@ -22,7 +23,7 @@ _NAMES = (
     ("site_id",),
     ("cable_id",),
 )
-_INNER = ("verdict", "reading", "result", "payout", "terms")
+_INNER = ("verdict", "reading", "result", "share", "payout", "terms")
 
 
 def line_name(text: str) -> str:

@@ -19,7 +19,6 @@ from typing import TypeVar
 
 from gridcord.metering.reading import SiteReading
 from gridcord.settlement.transfer import Transfer, TransferKey
-from gridcord.units import Money
 
 Name = TypeVar("Name")
 
@@ -83,9 +82,3 @@ def divided(*, total: int, weights: Mapping[Name, int]) -> dict[Name, int]:
     for name in by_remainder[:left]:
         shares[name] += 1
     return shares
-
-
-def divided_money(*, amount: Money, weights: Mapping[Name, int]) -> dict[Name, Money]:
-    """Divide an amount in proportion to weights, to the micro (see `divided`)."""
-    parts = divided(total=amount.micros, weights=weights)
-    return {name: Money(amount.currency, part) for name, part in parts.items()}

@@ -12,6 +12,7 @@ from functools import cached_property
 from gridcord.metering.reading import ReadingQuality, ReadingSource, SiteReading, Verdict
 from gridcord.settlement.account import Account
 from gridcord.settlement.imbalance import MarketResult
+from gridcord.settlement.imbalance_share import ImbalanceShare
 from gridcord.settlement.transfer import Transfer
 from gridcord.units import CableId, Money, Period, Price
 
@@ -49,14 +50,17 @@ class Payout:
         account: Whose.
         month: Such as `2026-11`; one payout per account and month.
         amount: Whole minor units of the currency.
+        before_s: What was owed for all periods that start before this, seconds since 1970 UTC: the
+            end of the month where it was closed. None for one of which that was not kept.
     """
 
     account: Account
     month: str
     amount: Money
+    before_s: int | None = None
 
 
-Fact = Transfer | SiteReading | SiteVerdict | MarketResult | Payout
+Fact = Transfer | SiteReading | SiteVerdict | MarketResult | ImbalanceShare | Payout
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,6 +97,17 @@ class AreaSubject:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class ShareSubject:
+    """A cable in a period: what it has to do with an imbalance."""
+
+    cable_id: CableId
+    period: Period
+
+    def __str__(self) -> str:
+        return f"share:{self.cable_id}@{self.period}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class AccountSubject:
     """An account in a month: what is paid out."""
 
@@ -103,7 +118,7 @@ class AccountSubject:
         return f"payout:{self.account}@{self.month}"
 
 
-Subject = CableSubject | SiteSubject | AreaSubject | AccountSubject
+Subject = CableSubject | SiteSubject | AreaSubject | ShareSubject | AccountSubject
 
 
 def subjects(fact: Fact) -> tuple[Subject, ...]:
@@ -118,6 +133,8 @@ def subjects(fact: Fact) -> tuple[Subject, ...]:
             return (SiteSubject(fact.site_id, fact.period),)
         case MarketResult():
             return (AreaSubject(fact.area, fact.period),)
+        case ImbalanceShare():
+            return (ShareSubject(CableId(fact.cable_id), fact.period),)
         case Payout():
             return (AccountSubject(fact.account, fact.month),)
 
@@ -131,6 +148,7 @@ class Gathering:
         readings: Of the site, each once.
         verdict: The one of the highest revision.
         market: The result of the highest revision.
+        share: The one of the highest revision.
         payout: Of the month.
     """
 
@@ -138,6 +156,7 @@ class Gathering:
     readings: frozenset[SiteReading] = frozenset()
     verdict: SiteVerdict | None = None
     market: MarketResult | None = None
+    share: ImbalanceShare | None = None
     payout: Payout | None = None
 
     def gathered(self, fact: Fact) -> Gathering:
@@ -158,6 +177,9 @@ class Gathering:
             case MarketResult():
                 higher = self.market is None or _market_rank(fact) > _market_rank(self.market)
                 return replace(self, market=fact) if higher else self
+            case ImbalanceShare():
+                later = self.share is None or _share_rank(fact) > _share_rank(self.share)
+                return replace(self, share=fact) if later else self
             case Payout():
                 return self._with_payout(fact)
 
@@ -218,8 +240,23 @@ def _market_rank(result: MarketResult) -> tuple[object, ...]:
         result.revision,
         tuple((c.contract_id, c.energy_wh, _price_rank(c.price)) for c in result.contracts),
         result.delivered_wh,
+        result.telemetry_wh,
+        result.recorded_wh is None,
         _price_rank(result.imbalance_price),
-        result.deviations_wh,
+        result.left_early_wh,
+    )
+
+
+def _share_rank(share: ImbalanceShare) -> tuple[object, ...]:
+    figures = share.figures
+    return (
+        figures.revision,
+        figures.digest,
+        figures.area,
+        figures.deviation_wh,
+        figures.left_early_wh,
+        _price_rank(figures.imbalance_price),
+        (share.deviation_wh, share.site_id, share.driver, share.record),
     )
 
 

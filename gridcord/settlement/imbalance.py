@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridcord.settlement.caps import divided_money
-from gridcord.settlement.rounding import half_even
 from gridcord.units import Energy, Money, Period, Price
 
 
@@ -37,21 +35,31 @@ class MarketResult:
         area: Of the market.
         period: The period.
         contracts: All of them, by name.
-        delivered_wh: Given to the grid, Wh; negative was taken.
+        recorded_wh: Given to the grid by all records of cables that were known then, Wh; negative
+            was taken. None where no cable counts, or none had told yet.
+        telemetry_wh: Given by what hangs on no cable, or by everything where `recorded_wh` is
+            None, as telemetry says, Wh.
         imbalance_price: For each kWh delivered beyond the contracts, paid to the aggregator; for
             each short of them, paid by the aggregator. One price (Japan, Great Britain). None
             while it is not known: then no deviation is settled.
-        deviations_wh: By driver: delivered minus asked for, Wh; who is not named kept to it.
-        revision: 0 for the first, higher for what replaces it.
+        left_early_wh: How far those who left before they had said are away from what they were
+            counted on for, of those alone who deviate the same way as the area, Wh, >= 0.
+        revision: 0 for the first, one more for each that replaces it.
     """
 
     area: str
     period: Period
     contracts: tuple[Contract, ...]
-    delivered_wh: int
+    recorded_wh: int | None
+    telemetry_wh: int
     imbalance_price: Price | None
-    deviations_wh: tuple[tuple[str, int], ...] = ()
+    left_early_wh: int = 0
     revision: int = 0
+
+    @property
+    def delivered_wh(self) -> int:
+        """Given to the grid, Wh; negative was taken."""
+        return (self.recorded_wh or 0) + self.telemetry_wh
 
     @property
     def contracted_wh(self) -> int:
@@ -68,24 +76,3 @@ class MarketResult:
         """What the imbalance settlement pays, negative is paid to it; None while unknown."""
         price = self.imbalance_price
         return None if price is None else price.times(Energy(self.deviation_wh))
-
-
-def imbalance_shares(*, result: MarketResult, percent: int) -> dict[str, Money]:
-    """What those who caused an imbalance bear of it, or gain by it.
-
-    Args:
-        result: Of the area and period.
-        percent: Share of the imbalance that is passed on, in [0, 100].
-
-    Returns:
-        By driver: the share divided among those who deviated the same way as the sum, in
-        proportion to their deviation, to the micro; nothing when nobody did, or while there is
-        no price.
-    """
-    whole = result.imbalance
-    if whole is None:
-        return {}
-    sign = 1 if result.deviation_wh >= 0 else -1
-    weights = {name: each * sign for name, each in result.deviations_wh if each * sign > 0}
-    passed_on = Money(whole.currency, half_even(whole.micros * percent, 100))
-    return divided_money(amount=passed_on, weights=weights)

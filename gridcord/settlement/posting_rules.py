@@ -31,11 +31,12 @@ from gridcord.settlement.facts import (
     AreaSubject,
     CableSubject,
     Gathering,
+    ShareSubject,
     SiteSubject,
     Subject,
 )
 from gridcord.settlement.half_hour import cable_half_hour, site_half_hour
-from gridcord.settlement.imbalance import imbalance_shares
+from gridcord.settlement.imbalance_share import share_amount
 from gridcord.settlement.terms import Terms
 from gridcord.settlement.transfer import Transfer
 from gridcord.units import Money
@@ -76,7 +77,9 @@ def derived(*, subject: Subject, facts: Gathering, terms: Terms) -> Derived:
         case SiteSubject():
             moves, sources = _of_site(subject, facts, terms)
         case AreaSubject():
-            moves, sources = _of_area(subject, facts, terms)
+            moves, sources = _of_area(subject, facts)
+        case ShareSubject():
+            moves, sources = _of_share(facts, terms)
         case AccountSubject():
             moves, sources = _of_month(facts)
     return Derived(postings=_postings(moves), sources=tuple(sorted(set(sources))))
@@ -122,7 +125,7 @@ def _of_site(subject: SiteSubject, facts: Gathering, terms: Terms) -> tuple[list
     return moves, sources
 
 
-def _of_area(subject: AreaSubject, facts: Gathering, terms: Terms) -> tuple[list[_Move], list[str]]:
+def _of_area(subject: AreaSubject, facts: Gathering) -> tuple[list[_Move], list[str]]:
     result = facts.market
     if result is None:
         return [], []
@@ -131,12 +134,21 @@ def _of_area(subject: AreaSubject, facts: Gathering, terms: Terms) -> tuple[list
     moves = [_Move(AGGREGATOR, market, Purpose.CONTRACT, c.income) for c in result.contracts]
     if result.imbalance is not None:
         moves.append(_Move(AGGREGATOR, imbalance, Purpose.IMBALANCE, result.imbalance))
-    shares = imbalance_shares(result=result, percent=terms.rule.imbalance_percent)
-    for driver_id, share in shares.items():
-        driver = Account(AccountKind.DRIVER, driver_id)
-        moves.append(_Move(driver, AGGREGATOR, Purpose.IMBALANCE, share))
     sources = [f"contract:{each.contract_id}" for each in result.contracts]
     return moves, [f"market:{subject}:{result.revision}", *sources]
+
+
+def _of_share(facts: Gathering, terms: Terms) -> tuple[list[_Move], list[str]]:
+    share = facts.share
+    if share is None:
+        return [], []
+    amount = share_amount(share=share, percent=terms.rule.imbalance_percent)
+    if amount is None:
+        return [], []
+    driver = Account(AccountKind.DRIVER, share.driver)
+    area = AreaSubject(share.figures.area, share.period)
+    sources = [f"market:{area}:{share.figures.revision}", f"transfer:{share.record}"]
+    return [_Move(driver, AGGREGATOR, Purpose.IMBALANCE, amount)], sources
 
 
 def _of_month(facts: Gathering) -> tuple[list[_Move], list[str]]:

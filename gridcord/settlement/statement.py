@@ -132,7 +132,10 @@ class Statement:
 
     def payout(self) -> Payout:
         """The fact that closes it."""
-        return Payout(account=self.account, month=self.month.name, amount=self.payable)
+        before_s = self.month.bounds()[1]
+        return Payout(
+            account=self.account, month=self.month.name, amount=self.payable, before_s=before_s
+        )
 
 
 def rounded(amount: Money) -> Money:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from gridcord.settlement.account import Account, AccountKind, Purpose
 from gridcord.settlement.facts import (
     AccountSubject,
-    AreaSubject,
     CableSubject,
     Gathering,
+    ShareSubject,
     SiteSubject,
     Subject,
 )
 from gridcord.settlement.half_hour import cable_half_hour, site_half_hour
-from gridcord.settlement.imbalance import imbalance_shares
+from gridcord.settlement.imbalance_share import share_amount
 from gridcord.settlement.posting_rules import driver_account
 from gridcord.settlement.statement import Line, Month, Statement
 from gridcord.settlement.terms import Terms
@@ -62,8 +62,8 @@ def driver_statement(
                 _add_availability(drafts, facts, terms, currency)
             case SiteSubject():
                 _add_energy(drafts, subject, facts, terms, currency)
-            case AreaSubject():
-                lines += _share_lines(driver_id, subject, facts, terms, currency)
+            case ShareSubject():
+                lines += _share_lines(driver_id, facts, terms, currency)
     for subject, facts in known.items():
         if isinstance(subject, SiteSubject) and subject.period in month:
             lines += _driver_lines(account, facts, drafts)
@@ -143,17 +143,15 @@ def _driver_lines(
     ]
 
 
-def _share_lines(
-    driver_id: str, subject: AreaSubject, facts: Gathering, terms: Terms, currency: str
-) -> list[Line]:
-    if facts.market is None:
+def _share_lines(driver_id: str, facts: Gathering, terms: Terms, currency: str) -> list[Line]:
+    share = facts.share
+    if share is None or share.driver != driver_id:
         return []
-    shares = imbalance_shares(result=facts.market, percent=terms.rule.imbalance_percent)
-    share = shares.get(driver_id)
-    if share is None or share.currency != currency:
+    amount = share_amount(share=share, percent=terms.rule.imbalance_percent)
+    if amount is None or amount.currency != currency or not amount.micros:
         return []
-    amounts = {Purpose.IMBALANCE: share.micros}
-    return [Line(period=subject.period, place=f"market {subject.area}", amounts=amounts)]
+    place = f"left early · {share.cable_id} · market {share.figures.area}"
+    return [Line(period=share.period, place=place, amounts={Purpose.IMBALANCE: amount.micros})]
 
 
 def _host_line(

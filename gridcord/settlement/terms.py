@@ -38,7 +38,8 @@ class SettlementRule:
         version: What entries quote, such as `settlement/1`.
         pay_undecided: Pay discharge where no verdict was possible.
         pay_unread: Pay discharge before a reading of the site is known.
-        imbalance_percent: Share of an imbalance that those who caused it bear, in [0, 100].
+        imbalance_percent: Of what an early departure costs, the share that its driver bears, in
+            [0, 100].
 
     Raises:
         ValueError: No such share.

@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 from gridcord.units import Period
 from manager.storage.engine import Database
 from manager.storage.followers import cursor_of
-from manager.storage.ledger.settlement import ENTRIES, PROJECTED, TRANSFER, VERDICTS
+from manager.storage.ledger.entries import ENTRIES
+from manager.storage.ledger.settlement import PROJECTED, TRANSFER, VERDICTS
 from manager.storage.log.journals import ENTRY
 from manager.storage.market.demands import DEMAND
 from manager.storage.sites.blocks import blocks_in_force

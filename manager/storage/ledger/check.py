@@ -17,8 +17,7 @@ from gridcord.metering.reading import ReadingSource, SiteReading
 from gridcord.settlement.facts import SiteSubject
 from gridcord.settlement.terms import Terms
 from manager.storage.followers import cursor_of
-from manager.storage.ledger.entries import FACT, POSTING, TRANSFER, facts_of, ledger_lines
-from manager.storage.ledger.settlement import ENTRIES
+from manager.storage.ledger.entries import ENTRIES, FACT, POSTING, TRANSFER, facts_of, ledger_lines
 from manager.storage.rows import TransferRow
 
 STORED: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]

@@ -22,11 +22,13 @@ from gridcord.settlement.facts import (
     Fact,
     Gathering,
     Payout,
+    ShareSubject,
     SiteSubject,
     Subject,
     subjects,
 )
 from gridcord.settlement.imbalance import MarketResult
+from gridcord.settlement.imbalance_share import ImbalanceShare
 from gridcord.settlement.ledger import Entry, KnownFact, SubjectState, learn
 from gridcord.settlement.statement import Month
 from gridcord.settlement.terms import Terms
@@ -34,24 +36,28 @@ from gridcord.settlement.transfer import Transfer
 from gridcord.units import Money
 from manager.storage.batches import rows_at
 from manager.storage.engine import insert_many, take_numbers
+from manager.storage.ledger.earlier_facts import current_text
 from manager.storage.ledger.rows import LedgerEntryRow, LedgerFactRow, LedgerPostingRow
 
 FACT: sa.Table = LedgerFactRow.__table__  # type: ignore[attr-defined]
 LEDGER: sa.Table = LedgerEntryRow.__table__  # type: ignore[attr-defined]
 POSTING: sa.Table = LedgerPostingRow.__table__  # type: ignore[attr-defined]
 
-TRANSFER, READING, VERDICT, MARKET, PAYOUT = "TRANSFER", "READING", "VERDICT", "MARKET", "PAYOUT"
+ENTRIES = "settlement.entries"  # cursor: how far the ledger knows journal entries
+TRANSFER, READING, VERDICT = "TRANSFER", "READING", "VERDICT"
+MARKET, SHARE, PAYOUT = "MARKET", "SHARE", "PAYOUT"
 _CONTENT: dict[str, type] = {
     TRANSFER: Transfer,
     READING: SiteReading,
     VERDICT: VerdictLine,
     MARKET: MarketResult,
+    SHARE: ImbalanceShare,
     PAYOUT: Payout,
 }
 _LONGEST_ID = 128
 _DAY_S = 86_400
 
-Content = Transfer | SiteReading | VerdictLine | MarketResult | Payout
+Content = Transfer | SiteReading | VerdictLine | MarketResult | ImbalanceShare | Payout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +197,7 @@ def facts_about(connection: Connection, about: Collection[Subject]) -> Iterator[
     """Facts among which are all those of the subjects, as they became known."""
     cables, sites = [], []
     for subject in about:
-        if isinstance(subject, CableSubject):
+        if isinstance(subject, CableSubject | ShareSubject):
             cables.append((str(subject.cable_id), _start_s(subject)))
         else:
             sites.append((place_of(subject), _start_s(subject)))
@@ -258,7 +264,7 @@ def _stored(row: Any) -> StoredFact:
         part=row.part,
         known_s=row.known_s,
         entry_number=row.entry_number,
-        content=plain.read(_CONTENT[row.kind], row.content),
+        content=plain.read(_CONTENT[row.kind], current_text(row.kind, row.content)),
     )
 
 
@@ -345,6 +351,9 @@ def _fact_values(new: NewFact, known_s: int) -> tuple[Any, ...]:
         case VerdictLine():
             kind, cable_id, site_id = VERDICT, "", content.verdict.site_id
             period = content.verdict.period
+        case ImbalanceShare():
+            kind, cable_id, site_id = SHARE, content.cable_id, content.site_id
+            period = content.period
         case MarketResult() | Payout():
             (about,) = subjects(content)
             assert isinstance(about, AreaSubject | AccountSubject)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
 from gridcord.settlement.facts import AreaSubject
 from gridcord.settlement.imbalance import MarketResult
+from gridcord.settlement.imbalance_share import ImbalanceShare
 from gridcord.settlement.terms import Terms
 from gridcord.units import Period
-from manager.storage.ledger.entries import FACT, LedgerWriter, NewFact, facts_of, place_of
+from manager.storage.followers import cursor_of
+from manager.storage.ledger.entries import (
+    ENTRIES,
+    FACT,
+    LedgerWriter,
+    NewFact,
+    facts_of,
+    place_of,
+)
+from manager.storage.ledger.shares import departures_of, known_shares, shares_of
 from manager.storage.market.results import market_result, take_due
 
 
@@ -27,23 +38,44 @@ def settle_market(
         limit: Most periods.
     """
     due, looked_at = take_due(connection, now_s=now_s, limit=limit)
-    found = (_changed(connection, area_id, period, area_of_cables) for area_id, period in due)
-    new = [NewFact(content=result) for result in found if result is not None]
+    new: list[NewFact] = []
+    for area_id, period in due:
+        new += _changed(connection, area_id, period, area_of_cables)
     LedgerWriter(connection, terms, now_s=now_s).add(new)
     return looked_at
 
 
 def _changed(
     connection: Connection, area_id: str, period: Period, area_of_cables: str
-) -> MarketResult | None:
-    """The next revision of a result; None when it is what the ledger knows."""
-    known = _known(connection, AreaSubject(area_id, period))
-    revision = 0 if known is None else known.revision + 1
+) -> list[NewFact]:
+    """The next revision of a result, with its shares; nothing when both are known."""
+    until_entry = int(cursor_of(connection, ENTRIES) or 0)
     result = market_result(
-        connection, area_id, period, area_of_cables=area_of_cables, revision=revision
+        connection, area_id, period, area_of_cables=area_of_cables, until_entry=until_entry
     )
-    same = result is not None and known == replace(result, revision=revision - 1)
-    return None if same else result
+    if result is None:
+        return []
+    departures = departures_of(connection, result, until_entry=until_entry)
+    known = _known(connection, AreaSubject(area_id, period))
+    result = replace(
+        result,
+        left_early_wh=sum(abs(each.deviation_wh) for each in departures),
+        revision=0 if known is None else known.revision + 1,
+    )
+    shared = known_shares(connection, area_id, period)
+    shares = shares_of(result, departures, shared)
+    if known == replace(result, revision=result.revision - 1) and _same(shared, shares):
+        return []
+    return [NewFact(content=result), *(NewFact(content=each) for each in shares)]
+
+
+def _same(before: Iterable[ImbalanceShare], after: Iterable[ImbalanceShare]) -> bool:
+    """Whether the same cables left early in the same way."""
+    said, says = (
+        {(each.cable_id, each.driver, each.record, each.deviation_wh) for each in shares}
+        for shares in ((each for each in before if each.deviation_wh), after)
+    )
+    return said == says
 
 
 def _known(connection: Connection, subject: AreaSubject) -> MarketResult | None:

@@ -58,7 +58,7 @@ def close_month(
     paid = _paid(connection, month)
     owed = _owed(connection, currency, before_s=end_s)
     new = [
-        Payout(account=account, month=month.name, amount=amount)
+        Payout(account=account, month=month.name, amount=amount, before_s=end_s)
         for account, amount in sorted(owed.items())
         if amount.micros and account not in paid
     ]

@@ -34,7 +34,7 @@ from gridcord.wire.journal import entry_from_bytes
 from manager.storage.batches import rows_at, update_many
 from manager.storage.engine import Database, take_numbers
 from manager.storage.followers import cursor_of, move_cursor
-from manager.storage.ledger.entries import LedgerWriter, NewFact, last_verdicts
+from manager.storage.ledger.entries import ENTRIES, LedgerWriter, NewFact, last_verdicts
 from manager.storage.ledger.market_settlement import settle_market
 from manager.storage.log.journals import ENTRY, QUARANTINE
 from manager.storage.log.stated_matches import match_from_json
@@ -45,7 +45,6 @@ from manager.storage.sites.readings import READING, reading_of
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
 
 PROJECTED = "projection"
-ENTRIES = "settlement.entries"
 VERDICTS = "settlement.verdicts"
 
 

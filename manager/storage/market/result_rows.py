@@ -1,4 +1,4 @@
-"""The tables of what the market told: contracts, imbalance prices, and what is to be settled."""
+"""The tables of what is settled at the market: contracts, prices, who was counted on for what."""
 
 from __future__ import annotations
 
@@ -40,3 +40,15 @@ class MarketDueRow(Row, table=True):
     period_start: int = Field(sa_column=key_column())
     area_id: str = Field(sa_column=id_column(key=True))
     period_length: int = Field(sa_column=big_column())
+
+
+class ExpectationRow(Row, table=True):
+    """What a cable was counted on for when a period began; never changed, guarded by triggers."""
+
+    __tablename__ = "expectation"
+    period_start: int = Field(sa_column=key_column())
+    cable_id: str = Field(sa_column=id_column(key=True))
+    period_length: int = Field(sa_column=big_column())
+    area_id: str = Field(sa_column=id_column())
+    power_w: int = Field(sa_column=big_column())
+    until_s: int = Field(sa_column=big_column())

@@ -94,23 +94,34 @@ def _due(now_s: int) -> sa.Select[Any]:
 
 
 def market_result(
-    connection: Connection, area_id: str, period: Period, *, area_of_cables: str, revision: int
+    connection: Connection, area_id: str, period: Period, *, area_of_cables: str, until_entry: int
 ) -> MarketResult | None:
     """What a period came to at the market by all that is known; None without contracts.
 
     Delivered is what cables recorded with what telemetry says of resources on none, or what
     telemetry says of all where no cable counts.
+
+    Args:
+        connection: Of the transaction.
+        area_id: The area.
+        period: The period.
+        area_of_cables: Whose demand the cables' records count for.
+        until_entry: Number of the last journal entry that the ledger knows: no record counts here
+            before it counts there.
     """
     contracts = _contracts(connection, area_id, period)
     if not contracts:
         return None
+    here = area_id == area_of_cables
+    recorded_wh = _recorded_wh(connection, period, until_entry) if here else None
+    apart = DEMAND.c.telemetry_wh if recorded_wh is None else DEMAND.c.uncabled_wh
     return MarketResult(
         area=area_id,
         period=period,
         contracts=contracts,
-        delivered_wh=_delivered_wh(connection, area_id, period, area_of_cables),
+        recorded_wh=recorded_wh,
+        telemetry_wh=-_told(connection, apart, area_id, period),
         imbalance_price=_imbalance_price(connection, area_id, period),
-        revision=revision,
     )
 
 
@@ -137,19 +148,13 @@ def _imbalance_price(connection: Connection, area_id: str, period: Period) -> Pr
     return None if row is None else Price(row.currency, row.micros_per_kwh)
 
 
-def _delivered_wh(connection: Connection, area_id: str, period: Period, area_of_cables: str) -> int:
-    """Given to the grid, Wh; negative was taken."""
-    if area_id == area_of_cables:
-        given = TRANSFER.c.vehicle_to_site_end_wh - TRANSFER.c.vehicle_to_site_start_wh
-        taken = TRANSFER.c.site_to_vehicle_end_wh - TRANSFER.c.site_to_vehicle_start_wh
-        query = sa.select(sa.func.sum(given - taken))
-        recorded = connection.execute(
-            query.where(TRANSFER.c.period_start == period.start_s)
-        ).scalar()
-        if recorded is not None:
-            uncabled_wh = _told(connection, DEMAND.c.uncabled_wh, area_id, period)
-            return int(recorded) - uncabled_wh
-    return -_told(connection, DEMAND.c.telemetry_wh, area_id, period)
+def _recorded_wh(connection: Connection, period: Period, until_entry: int) -> int | None:
+    """Given to the grid by all records of a period, Wh; None while there is none."""
+    given = TRANSFER.c.vehicle_to_site_end_wh - TRANSFER.c.vehicle_to_site_start_wh
+    taken = TRANSFER.c.site_to_vehicle_end_wh - TRANSFER.c.site_to_vehicle_start_wh
+    known = (TRANSFER.c.period_start == period.start_s, TRANSFER.c.entry_number <= until_entry)
+    total = connection.execute(sa.select(sa.func.sum(given - taken)).where(*known)).scalar()
+    return None if total is None else int(total)
 
 
 def _told(connection: Connection, column: Any, area_id: str, period: Period) -> int:

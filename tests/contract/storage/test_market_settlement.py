@@ -141,7 +141,7 @@ def test_a_period_without_contracts_is_not_settled(database: Database) -> None:
     assert settle(database) == 1
     assert database.read_now(lambda c: list(facts_of(c))) == []
     absent = database.read_now(
-        lambda c: market_result(c, AREA, PERIOD.next(), area_of_cables=AREA, revision=0)
+        lambda c: market_result(c, AREA, PERIOD.next(), area_of_cables=AREA, until_entry=0)
     )
     assert absent is None
 

@@ -38,7 +38,7 @@ def test_a_good_bundle_ends_with_0(bundle: Path, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     assert "verifies" in said
     assert "DRIVER:driver-0" in said
-    assert "75.5588 JPY" in said
+    assert "-0.2412 JPY" in said
     assert "nobody vouches for it" in said
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcord.evidence import ocmf
+from gridcord.evidence.area_figures import area_figures
 from gridcord.evidence.bundle import DERIVED, MemorySource, Scope, write_bundle
 from gridcord.evidence.bundle_lines import (
     BlockLine,
@@ -18,6 +19,7 @@ from gridcord.evidence.bundle_lines import (
     PayoutLine,
     ReadingLine,
     RuleLine,
+    ShareLine,
     SiteLine,
     VerdictLine,
 )
@@ -29,9 +31,12 @@ from gridcord.metering.reading import Permission, ReadingSource, SiteReading, Ve
 from gridcord.metering.records import CableEvent, CableEventKind, SiteObservation, TransferRecord
 from gridcord.metering.verdict import StatedMatch
 from gridcord.settlement.account import Account, AccountKind
+from gridcord.settlement.departure import Expectation
 from gridcord.settlement.facts import Fact, Payout, SiteVerdict
 from gridcord.settlement.imbalance import Contract, MarketResult
+from gridcord.settlement.imbalance_share import ImbalanceShare
 from gridcord.settlement.ledger import KnownFact
+from gridcord.settlement.statement import rounded
 from gridcord.settlement.terms import SettlementRule, Terms
 from gridcord.units import CableId, Money, Period, Price, SiteId
 from gridcord.wire.journal import entry_to_bytes
@@ -46,6 +51,8 @@ SIGNERS = {cable: ocmf.SoftwareSigner.generate() for cable in CABLES}
 AGGREGATOR = ocmf.SoftwareSigner.generate()
 PERIODS = 8
 HOUSE_WH = 300
+EARLY_S = 300  # before the end of the last period
+LEFT_EARLY_WH = 125  # at 1,500 W
 PATENT = MatchPolicy(rule=MatchRule.PATENT)
 TERMS: Terms = facts_of_a_town.terms(SettlementRule(imbalance_percent=40))
 
@@ -63,6 +70,7 @@ class Town:
         self._sequence = dict.fromkeys(CABLES, 0)
         self._page = dict.fromkeys(CABLES, 0)
         self._registers = dict.fromkeys(CABLES, (10000, 5000))
+        self._records: list[int] = []
         self._static()
         for place in range(PERIODS):
             self._half_hour(FIRST.next(place), place)
@@ -76,7 +84,9 @@ class Town:
     def write(self, path: Path, *, signed: bool = True) -> Path:
         """Write the bundle."""
         lines = self.lines | self.derived()
-        scope = Scope(from_s=FIRST.start_s, to_s=FIRST.next(PERIODS).start_s)
+        scope = Scope(
+            from_s=FIRST.start_s, to_s=FIRST.next(PERIODS).start_s, everything=bool(lines["market"])
+        )
         signer = AGGREGATOR if signed else None
         write_bundle(path, MemorySource(scope, lines), created_s=START_S + 86_400, signer=signer)
         return path
@@ -105,6 +115,7 @@ class Town:
             ("readings", "reading"),
             ("verdicts", "verdict"),
             ("market", "result"),
+            ("shares", "share"),
             ("payouts", "payout"),
         ):
             found += [(e.number, e.known_s, getattr(e, name)) for e in self.lines[member]]
@@ -159,7 +170,7 @@ class Town:
             transfer=TransferRecord(
                 period=period,
                 start_s=period.start_s,
-                end_s=period.end_s,
+                end_s=period.end_s - (EARLY_S if final else 0),
                 site_to_vehicle_start_wh=charged,
                 site_to_vehicle_end_wh=after[0],
                 vehicle_to_site_start_wh=discharged,
@@ -171,6 +182,8 @@ class Town:
             utc_offset_min=540,
         )
         self._registers[cable] = after
+        if cable == CABLES[0]:
+            self._records.append(self._sequence[cable] + 1)
         text = ocmf.sign(ocmf.payload_text(record), SIGNERS[cable])
         self._entry(cable, ocmf=text)
 
@@ -221,7 +234,7 @@ class Town:
 
     def judged_again(self) -> None:
         """Verdicts and blocks anew, after lines were changed; nothing later stays."""
-        for member in ("verdicts", "blocks", "market", "payouts"):
+        for member in ("verdicts", "blocks", "expectations", "market", "shares", "payouts"):
             self.lines[member].clear()
         self._verdicts()
 
@@ -257,23 +270,54 @@ class Town:
             )
 
     def _money(self) -> None:
+        """Sold more than was given: both cables left early, one of them from a blocked site."""
+        period = FIRST.next(PERIODS - 1)
+        for cable in CABLES if self.lines["blocks"] else CABLES[:1]:
+            self.lines["expectations"].append(
+                Expectation(
+                    cable_id=cable, area="tokyo", period=period, power_w=-1500, until_s=period.end_s
+                )
+            )
         result = MarketResult(
             area="tokyo",
-            period=FIRST.next(1),
+            period=period,
             contracts=(
                 Contract(contract_id="c-1", energy_wh=1500, price=Price.per_kwh("JPY", "12.5")),
             ),
-            delivered_wh=1350,
-            imbalance_price=Price.per_kwh("JPY", "30.1"),
-            deviations_wh=(("driver-0", 0), ("driver-1", -150)),
+            recorded_wh=1350,
+            telemetry_wh=0,
+            imbalance_price=None,
+            left_early_wh=LEFT_EARLY_WH,
         )
-        self.lines["market"].append(MarketLine(**self._next(), result=result))
-        payout = Payout(
-            account=Account(AccountKind.DRIVER, "driver-0"),
-            month="2026-11",
-            amount=Money.of("JPY", "61"),
+        price = Price.per_kwh("JPY", "30.1")
+        for each in (result, replaced(result, imbalance_price=price, revision=1)):
+            self.lines["market"].append(MarketLine(**self._next(), result=each))
+            self.lines["shares"].append(ShareLine(**self._next(), share=self._share(each)))
+        self._close()
+
+    def _share(self, result: MarketResult) -> ImbalanceShare:
+        last = max(sequence for sequence in self._records)
+        return ImbalanceShare(
+            cable_id=CABLES[0],
+            site_id=SITES[0],
+            driver="driver-0",
+            record=f"{CABLES[0]}/7/{last}",
+            deviation_wh=-LEFT_EARLY_WH,
+            figures=area_figures(result),
         )
-        self.lines["payouts"].append(PayoutLine(**self._next(), payout=payout))
+
+    def _close(self) -> None:
+        """What both drivers are owed is paid, whole yen."""
+        owed = {each.account: each.micros for each in self.derivation().balances()}
+        for name in ("driver-0", "driver-1"):
+            account = Account(AccountKind.DRIVER, name)
+            payout = Payout(
+                account=account,
+                month="2026-11",
+                amount=rounded(Money("JPY", owed[str(account)])),
+                before_s=FIRST.next(100).start_s,
+            )
+            self.lines["payouts"].append(PayoutLine(**self._next(), payout=payout))
 
 
 def replaced(line: Any, **changes: Any) -> Any:

@@ -11,6 +11,7 @@ from gridcord.metering.reading import ClockState, ReadingSource, SiteReading, Ve
 from gridcord.settlement.consent import Consent
 from gridcord.settlement.facts import Fact, SiteVerdict
 from gridcord.settlement.imbalance import Contract, MarketResult
+from gridcord.settlement.imbalance_share import AreaFigures, ImbalanceShare
 from gridcord.settlement.ledger import KnownFact
 from gridcord.settlement.schedule import Band, Prices, Schedule, Window
 from gridcord.settlement.tariff import SiteTariff, Tariff, TariffBook
@@ -95,14 +96,37 @@ def _fact(source: random.Random, number: int, period: Period) -> Fact:
             verdict=source.choice(list(Verdict)),
             revision=source.randrange(3),
         )
+    if roll < 0.97:
+        return _share(source, period)
     return MarketResult(
         area=source.choice(("tokyo", "kansai")),
         period=period,
         contracts=_contracts(source),
-        delivered_wh=source.randrange(-5000, 5000),
+        recorded_wh=source.choice((None, source.randrange(-5000, 5000))),
+        telemetry_wh=source.randrange(-500, 500),
         imbalance_price=source.choice((None, Price("JPY", source.randrange(90_000_000)))),
-        deviations_wh=tuple((f"driver-{i}", source.randrange(-900, 900)) for i in range(4)),
+        left_early_wh=source.randrange(900),
         revision=source.randrange(3),
+    )
+
+
+def _share(source: random.Random, period: Period) -> ImbalanceShare:
+    figures = AreaFigures(
+        area=source.choice(("tokyo", "kansai")),
+        period=period,
+        revision=source.randrange(3),
+        deviation_wh=source.randrange(-900, 900),
+        left_early_wh=source.randrange(1, 1800),
+        imbalance_price=source.choice((None, Price("JPY", source.randrange(90_000_000)))),
+        digest="",
+    )
+    return ImbalanceShare(
+        cable_id=f"cable-{source.randrange(5)}",
+        site_id=source.choice(SITES),
+        driver=f"driver-{source.randrange(1, 4)}",
+        record="",
+        deviation_wh=source.randrange(-900, 900),
+        figures=figures,
     )
 
 

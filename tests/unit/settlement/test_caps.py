@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcord.metering.reading import ReadingSource, SiteReading
 from gridcord.settlement.caps import capped_discharge_wh, divided, explained_discharge_wh
-from gridcord.settlement.imbalance import Contract, MarketResult, imbalance_shares
-from gridcord.units import Price, SiteId
-from tests.unit.settlement.cases import PERIOD, record, transfer, usd
+from gridcord.units import SiteId
+from tests.unit.settlement.cases import PERIOD, record, transfer
 
 
 def reading(
@@ -90,39 +87,3 @@ def test_divided_exactly_and_fairly(total: int, weights: dict[str, int]) -> None
     for name, share in shares.items():
         assert abs(share * whole - total * weights[name]) <= max(0, whole - 1)
     assert divided(total=total, weights=dict(reversed(weights.items()))) == shares
-
-
-def market(delivered_wh: int, **deviations: int) -> MarketResult:
-    return MarketResult(
-        area="tokyo",
-        period=PERIOD,
-        contracts=(
-            Contract(contract_id="a", energy_wh=12_000, price=Price.per_kwh("USD", "0.20")),
-            Contract(contract_id="b", energy_wh=-2_000, price=Price.per_kwh("USD", "0.10")),
-        ),
-        delivered_wh=delivered_wh,
-        imbalance_price=Price.per_kwh("USD", "0.50"),
-        deviations_wh=tuple(deviations.items()),
-    )
-
-
-def test_an_imbalance_costs_those_who_caused_it() -> None:
-    short = market(9_000, anna=-900, ben=-300, carl=200)
-    assert [each.income for each in short.contracts] == [usd("2.4"), usd("-0.2")]
-    assert short.deviation_wh == -1_000
-    assert short.imbalance == usd("-0.50")
-    shares = imbalance_shares(result=short, percent=100)
-    assert shares == {"anna": usd("-0.375"), "ben": usd("-0.125")}
-    assert imbalance_shares(result=short, percent=0) == {"anna": usd("0"), "ben": usd("0")}
-
-
-def test_a_surplus_is_shared_by_those_who_made_it() -> None:
-    over = market(11_000, anna=-100, ben=1_100)
-    assert imbalance_shares(result=over, percent=50) == {"ben": usd("0.25")}
-    assert imbalance_shares(result=market(11_000), percent=50) == {}
-
-
-def test_without_a_price_no_deviation_is_settled() -> None:
-    early = replace(market(9_000, anna=-900), imbalance_price=None)
-    assert early.imbalance is None
-    assert imbalance_shares(result=early, percent=100) == {}
