@@ -11,7 +11,7 @@ from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.server import Service
-from market_adapter.connections import open_feed, open_profile, open_venue
+from market_adapter.connections import open_feed, open_prices, open_profile, open_venue
 from market_adapter.domain.profile import MarketProfile
 from market_adapter.metrics import BidWatch
 from market_adapter.ports import SignalFeed
@@ -19,7 +19,7 @@ from market_adapter.service.market import FAILURES, POLICY, MarketServicer
 from market_adapter.settings import MarketAdapterSettings, OpenAdrSettings
 from market_adapter.storage.store import MarketStore
 from market_adapter.usecases.desk import Desk
-from market_adapter.usecases.listening import listen
+from market_adapter.usecases.listening import learn_prices, listen
 
 _RESTART = OnFailure.RESTART
 
@@ -48,6 +48,13 @@ async def run_adapter(settings: MarketAdapterSettings) -> ExitCode:
             lifecycle.add("figures", BidWatch(store).run, on_failure=_RESTART)
             if feed is not None:
                 _listen(lifecycle, feed, settings.openadr, store, profile, clock)
+            source = open_prices(settings.imbalance, clock=clock)
+            if source is not None:
+                look_s = settings.imbalance.look_s
+                learn = partial(
+                    learn_prices, source=source, store=store, clock=clock, every_s=look_s
+                )
+                lifecycle.add("imbalance_prices", learn, on_failure=_RESTART)
             profiles = {market_id: each.profile for market_id, each in market.items()}
             servicer = MarketServicer(desk=desk, store=store, profiles=profiles, now=clock.now)
             await start_server(

@@ -12,11 +12,12 @@ from gridcord.protocols.jepx.fields import AREA_CODES
 from gridcord.protocols.jepx_csv import JepxCsvError
 from gridcord.simulation.exchange.background import Depth
 from market_adapter.domain.profile import Clearing, MarketProfile, ProfileError
-from market_adapter.ports import SignalFeed, Venue
+from market_adapter.ports import PriceSource, SignalFeed, Venue
 from market_adapter.profiles.reader import built_in_profile, read_profile
-from market_adapter.settings import OpenAdrSettings, VenueSettings
+from market_adapter.settings import ImbalanceSettings, OpenAdrSettings, VenueSettings
 from market_adapter.venues.file_drop.folder import Folder
 from market_adapter.venues.file_drop.venue import FileDrop
+from market_adapter.venues.imbalance_files import ImbalanceFiles
 from market_adapter.venues.jepx.connection import Endpoint, Pool
 from market_adapter.venues.jepx.day_ahead import JepxDayAhead
 from market_adapter.venues.jepx.intraday import JepxIntraday
@@ -71,6 +72,17 @@ def open_feed(settings: OpenAdrSettings) -> SignalFeed | None:
     if settings.url is None:
         return None
     return _ven3(settings, settings.url) if settings.version == "3.1" else _ven2(settings)
+
+
+def open_prices(settings: ImbalanceSettings, *, clock: Clock) -> PriceSource | None:
+    """Who tells what an imbalance costs; None for nobody.
+
+    Raises:
+        OSError: The folder cannot be used.
+    """
+    if settings.folder is None:
+        return None
+    return ImbalanceFiles(folder=settings.folder, settled_by=settings.settled_by, now=clock.now)
 
 
 def _price_file(settings: VenueSettings, profile: MarketProfile, clock: Clock) -> Venue:

@@ -124,6 +124,27 @@ class SignalFeed(Protocol):
         ...
 
 
+class PriceSource(Protocol):
+    """Somebody who tells prices of another kind than a venue's own."""
+
+    @property
+    def name(self) -> str:
+        """Who it is, for the log."""
+        ...
+
+    def prices(self) -> Sequence[AreaPrice]:
+        """Prices that came since those that were kept; it may wait for files.
+
+        Raises:
+            FeedUnavailable: It cannot be asked now.
+        """
+        ...
+
+    def kept(self) -> None:
+        """The prices that it told last are stored."""
+        ...
+
+
 class BidStore(Protocol):
     """Where bids and what became of them are kept. Every call is durable when it returns."""
 

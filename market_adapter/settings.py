@@ -66,6 +66,18 @@ class OpenAdrSettings(Section):
     horizon: int = Field(default=48, ge=1, le=1000)
 
 
+class ImbalanceSettings(Section):
+    """`[imbalance]`: files that tell what an imbalance costs; none without `folder`.
+
+    Files of the folder, `*.csv` or `*.jsonl`, are Japan's public table of imbalance prices or
+    tables of the columns of `file_drop`'s prices; `settled_by` names who settles by them.
+    """
+
+    folder: FilePath | None = None
+    settled_by: str = Field(default="imbalance", min_length=1, max_length=64)
+    look_s: float = Field(default=60.0, gt=0)
+
+
 class MarketAdapterSettings(ServerSettings):
     """All of it."""
 
@@ -74,3 +86,4 @@ class MarketAdapterSettings(ServerSettings):
     store: StoreSettings
     venue: VenueSettings = VenueSettings()
     openadr: OpenAdrSettings = OpenAdrSettings()
+    imbalance: ImbalanceSettings = ImbalanceSettings()

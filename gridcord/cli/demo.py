@@ -151,13 +151,14 @@ def _row(session: Any, view: View) -> list[str]:
 def _slots(summary: Summary) -> Table:
     """Contract against delivery, half hour by half hour; what is given to the grid is positive."""
     table = Table(title="Contract and delivery, kWh to the grid")
-    for name in ("half hour", "sold", "asked for", "given", "off by", "imbalance"):
+    for name in ("half hour", "offered", "sold", "asked for", "given", "off by", "imbalance"):
         table.add_column(name, justify="right")
     for slot in summary.slots:
         micros = slot.imbalance_micros
         off_wh = slot.requested_wh - slot.delivered_wh
         table.add_row(
             f"{datetime.fromtimestamp(slot.start_s, ZoneInfo(ZONE)):%H:%M}",
+            f"{-slot.offered_wh / 1000:.2f}",
             f"{-slot.contracted_wh / 1000:.2f}",
             f"{-slot.requested_wh / 1000:.2f}",
             f"{-slot.delivered_wh / 1000:.2f}",

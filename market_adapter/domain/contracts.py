@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from gridcord.units import Period, Price
@@ -57,12 +58,20 @@ class Outcome:
     is_final: bool
 
 
+class PriceKind(StrEnum):
+    """What a price is of."""
+
+    DAY_AHEAD = "DAY_AHEAD"  # the auction's
+    IMBALANCE = "IMBALANCE"  # of each kWh delivered beyond, or short of, what was contracted
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AreaPrice:
-    """A price that a market made known.
+    """A price that was made known.
 
     Args:
-        market_id: The market.
+        market_id: The market; for an imbalance, whoever settles it.
+        kind: What it is of.
         area_id: The area.
         period: The period.
         price: The price.
@@ -70,6 +79,7 @@ class AreaPrice:
     """
 
     market_id: str
+    kind: PriceKind
     area_id: str
     period: Period
     price: Price

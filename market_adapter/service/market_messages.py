@@ -16,12 +16,15 @@ from gridcord.wire.values import (
     time_to_proto,
 )
 from market_adapter.domain.bids import Bid, BidRefused, Side
-from market_adapter.domain.contracts import AreaPrice, Contract
+from market_adapter.domain.contracts import AreaPrice, Contract, PriceKind
 from market_adapter.domain.demand import Demand
 from market_adapter.domain.lifecycle import BidState, BidStatus
 from market_adapter.domain.profile import MarketProfile
 
 _SIDE = EnumMap(pb.Side, Side, "SIDE_")
+_PRICE_KINDS: dict[PriceKind, Any] = {
+    kind: pb.PriceKind.Value(f"PRICE_KIND_{kind.name}") for kind in PriceKind
+}
 # A draft is a bid that is not stored yet; nobody outside ever sees one.
 _STATES: dict[BidState, Any] = {
     state: pb.BidState.Value(f"BID_STATE_{state.name}")
@@ -112,7 +115,7 @@ def price_message(price: AreaPrice) -> pb.AreaPrice:
         market_id=price.market_id,
         area_id=price.area_id,
         period=period_to_proto(price.period),
-        kind=pb.PRICE_KIND_DAY_AHEAD,
+        kind=_PRICE_KINDS[price.kind],
         price=price_to_proto(price.price),
         publish_time=time_to_proto(price.published_s),
     )

@@ -7,13 +7,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, MetaData, create_engine, event, inspect
 
 _BUSY_MS = 10_000
 
 
 class StoreInUse(OSError):
     """Another adapter holds the file. Two of them would both send what waits to be sent."""
+
+
+class StoreOfOtherVersion(OSError):
+    """A file's tables are not those of this version."""
 
 
 def open_engine(path: Path) -> Engine:
@@ -27,6 +31,26 @@ def open_engine(path: Path) -> Engine:
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def make_tables(engine: Engine, metadata: MetaData, path: Path) -> None:
+    """Make tables that are not there.
+
+    Raises:
+        StoreOfOtherVersion: One that is there lacks a column; nothing is changed.
+    """
+    found = inspect(engine)
+    for table in metadata.sorted_tables:
+        if not found.has_table(table.name):
+            continue
+        columns = {column["name"] for column in found.get_columns(table.name)}
+        if missing := {column.name for column in table.columns} - columns:
+            message = (
+                f"{path} is of another version (table {table.name} has no {sorted(missing)[0]}): "
+                "keep it and name a new file as store.file"
+            )
+            raise StoreOfOtherVersion(message)
+    metadata.create_all(engine)
 
 
 def lock_file(path: Path) -> int:

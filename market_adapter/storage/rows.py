@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 
 from gridcord.units import Period, Price
 from market_adapter.domain.bids import Bid, RefusalReason, Side
-from market_adapter.domain.contracts import AreaPrice, Contract
+from market_adapter.domain.contracts import AreaPrice, Contract, PriceKind
 from market_adapter.domain.demand import Demand, DemandSignal, SignalKind
 from market_adapter.domain.lifecycle import BidState, BidStatus
 
@@ -103,6 +103,7 @@ def price_values(price: AreaPrice) -> Values:
     """Columns of a price."""
     return {
         "market_id": price.market_id,
+        "kind": price.kind.value,
         **product_values(price.area_id, price.period),
         "currency": price.price.currency,
         "price_micros_per_kwh": price.price.micros_per_kwh,
@@ -114,6 +115,7 @@ def price(row: RowMapping) -> AreaPrice:
     """A price."""
     return AreaPrice(
         market_id=row["market_id"],
+        kind=PriceKind(row["kind"]),
         area_id=row["area_id"],
         period=_period(row),
         price=Price(row["currency"], row["price_micros_per_kwh"]),

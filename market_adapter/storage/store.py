@@ -36,7 +36,7 @@ from market_adapter.domain.lifecycle import (
     advance,
 )
 from market_adapter.storage import rows
-from market_adapter.storage.engine import lock_file, open_engine
+from market_adapter.storage.engine import lock_file, make_tables, open_engine
 from market_adapter.storage.tables import BIDS, CONTRACTS, DEMANDS, METADATA, PRICES, SIGNALS
 
 _OPEN = [
@@ -74,12 +74,13 @@ class MarketStore:
 
     Raises:
         StoreInUse: Another process has it.
+        StoreOfOtherVersion: Its tables are not those of this version.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = lock_file(path.with_name(f"{path.name}.lock"))
         self._engine = open_engine(path)
-        METADATA.create_all(self._engine)
+        make_tables(self._engine, METADATA, path)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -289,7 +290,7 @@ def _contracts_of(db: Connection, bid_ids: Sequence[str]) -> Mapping[str, tuple[
 
 def _keep_price(db: Connection, price: AreaPrice) -> bool:
     key = _same_product(PRICES, price.area_id, price.period)
-    mine = and_(key, PRICES.c.market_id == price.market_id)
+    mine = and_(key, PRICES.c.market_id == price.market_id, PRICES.c.kind == price.kind.value)
     row = db.execute(select(PRICES).where(mine)).mappings().first()
     if row is not None and rows.price(row).price == price.price:
         return False

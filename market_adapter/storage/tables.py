@@ -76,11 +76,12 @@ PRICES = Table(
     METADATA,
     Column("sequence", _Sequence, primary_key=True),
     Column("market_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     *_product(),
     Column("currency", Text, nullable=False),
     Column("price_micros_per_kwh", BigInteger, nullable=False),
     Column("published_s", BigInteger, nullable=False),
-    UniqueConstraint("market_id", "area_id", "period_start_s", "period_length_s"),
+    UniqueConstraint("market_id", "kind", "area_id", "period_start_s", "period_length_s"),
     sqlite_autoincrement=True,
 )
 

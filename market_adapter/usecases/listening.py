@@ -1,4 +1,4 @@
-"""Listening: what feeds say becomes demand."""
+"""Listening: what feeds say becomes demand, and what sources of prices tell is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 from gridcord.chassis.clock import Clock
 from gridcord.units import Period
-from market_adapter.ports import BidStore, FeedUnavailable, SignalFeed
+from market_adapter.ports import BidStore, FeedUnavailable, PriceSource, SignalFeed
 
 log = structlog.get_logger()
 
@@ -54,4 +54,27 @@ async def listen(
         await listen_once(
             feed=feed, store=store, clock=clock, period_length_s=period_length_s, horizon=horizon
         )
+        await clock.sleep(every_s)
+
+
+async def learn_prices_once(*, source: PriceSource, store: BidStore) -> bool:
+    """Ask a source and keep what it tells; returns whether it answered."""
+    try:
+        prices = await asyncio.to_thread(source.prices)
+    except FeedUnavailable as error:
+        log.warning("prices.unavailable", source=source.name, cause=str(error))
+        return False
+    kept = await asyncio.to_thread(store.keep_prices, prices)
+    source.kept()
+    if kept:
+        log.info("prices.kept", source=source.name, count=kept)
+    return True
+
+
+async def learn_prices(
+    *, source: PriceSource, store: BidStore, clock: Clock, every_s: float
+) -> None:
+    """Ask a source again and again, until cancelled."""
+    while True:
+        await learn_prices_once(source=source, store=store)
         await clock.sleep(every_s)

@@ -24,7 +24,7 @@ from gridcord.protocols.jepx_csv import decoded, parse_spot
 from gridcord.simulation.exchange import auction, background
 from gridcord.units import Period, Price
 from market_adapter.domain.bids import Bid, BidRefused, RefusalReason, Side, check_gate
-from market_adapter.domain.contracts import AreaPrice, Contract, Outcome
+from market_adapter.domain.contracts import AreaPrice, Contract, Outcome, PriceKind
 from market_adapter.domain.profile import MarketProfile
 from market_adapter.ports import Refused, Taken, VenueUnavailable
 
@@ -167,6 +167,7 @@ class PriceFile:
         return [
             AreaPrice(
                 market_id=self.profile.market_id,
+                kind=PriceKind.DAY_AHEAD,
                 area_id=area_id,
                 period=period,
                 price=Price(self.profile.currency, micros),

@@ -23,7 +23,7 @@ from gridcord.api.manager.v1.fleet_service_pb2_grpc import FleetServiceStub
 from gridcord.api.manager.v1.site_block_service_pb2_grpc import SiteBlockServiceStub
 from gridcord.api.manager.v1.transfer_service_pb2_grpc import TransferServiceStub
 from gridcord.chassis.identity import Kind, Role
-from gridcord.simulation.demo.market import GATE_PERIOD, start_vtn
+from gridcord.simulation.demo.market import GATE_PERIOD, publish_imbalances, start_vtn
 from gridcord.simulation.demo.plan import PERIOD_S, DemoPlan, Scenario
 from gridcord.simulation.demo.stage import Stage
 from gridcord.simulation.demo.summary import (
@@ -31,6 +31,7 @@ from gridcord.simulation.demo.summary import (
     Slot,
     Summary,
     count_journal,
+    count_offers,
     count_quarantined,
     take_transfers,
 )
@@ -171,13 +172,16 @@ class Director:
     async def _until_the_end(self) -> None:
         watcher = asyncio.ensure_future(self._watch())
         trouble = asyncio.ensure_future(self._trouble())
+        folder = self._stage.folder / "market"
+        prices = asyncio.ensure_future(publish_imbalances(self._plan, folder, self._clock))
         try:
             self._tell("half hours pass")
             await self._clock.sleep_until(self._plan.end_s + 120)
+            await prices
         finally:
-            for task in (watcher, trouble):
+            for task in (watcher, trouble, prices):
                 task.cancel()
-            await asyncio.gather(watcher, trouble, return_exceptions=True)
+            await asyncio.gather(watcher, trouble, prices, return_exceptions=True)
 
     async def _trouble(self) -> None:
         """What the scenario does to the programs while they run."""
@@ -309,9 +313,13 @@ class Director:
         async with self._stage.channel(self._address, files) as channel:
             stub: Any = FleetServiceStub(channel)
             found = await stub.ListDemand(fleet_service_pb2.ListDemandRequest(page_size=PAGE))
+        store = self._stage.folder / "market" / "market.db"
+        offered = await asyncio.to_thread(count_offers, store)
         for report in found.reports:
+            start_s = report.period.start_time.seconds
             slot = Slot(
-                start_s=report.period.start_time.seconds,
+                start_s=start_s,
+                offered_wh=offered.get(start_s, 0),
                 contracted_wh=report.contracted_wh,
                 requested_wh=report.requested_wh,
                 delivered_wh=report.delivered_wh,
@@ -319,7 +327,7 @@ class Director:
                 if report.HasField("imbalance")
                 else None,
             )
-            if slot.start_s < self._plan.end_s and (slot.requested_wh or slot.delivered_wh):
+            if slot.start_s < self._plan.end_s and slot.is_worth_a_line:
                 self.summary.slots.append(slot)
                 self.summary.contracted_wh += slot.contracted_wh
                 self.summary.demand_wh += slot.requested_wh

@@ -1,9 +1,10 @@
-"""The demonstration's market: an exchange over TLS with an auction in the afternoon, and a utility
-that asks for less consumption in one half hour.
+"""The demonstration's market: an exchange over TLS with an auction in the afternoon, grid operators
+that publish what imbalances cost, and a utility that asks for less consumption in one half hour.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from zoneinfo import ZoneInfo
 from gridcord.chassis.clock import Clock
 from gridcord.protocols.jepx.fields import AREA_CODES
 from gridcord.simulation.demo.plan import AREA, MARKET, PERIOD_S, ZONE, DemoPlan
+from gridcord.simulation.exchange.imbalance import imbalance_table
 from gridcord.simulation.exchange.prices import SyntheticPrices
 from gridcord.simulation.processes import Program
 from gridcord.simulation.vtn import Vtn, setpoint_event
-from gridcord.units import Period
+from gridcord.units import Calendar, Period
 
 GATE_PERIOD = 2  # the auction is held at its start, and sells it and what follows
 MEMBER = "0841"
@@ -106,6 +108,30 @@ async def start_vtn(plan: DemoPlan, clock: Clock, secret: str) -> Vtn:
     event = setpoint_event(program_id=program, first=dr_period(plan), kilowatts=[DR_KILOWATTS])
     vtn.put("events", event)
     return vtn
+
+
+def imbalance(folder: Path) -> dict[str, Any]:
+    """`[imbalance]` of the market adapter."""
+    return {"folder": folder / "imbalance", "look_s": 60.0}
+
+
+async def publish_imbalances(plan: DemoPlan, folder: Path, clock: Clock) -> None:
+    """What an imbalance of each half hour costs is published when it is over, until the end."""
+    target = folder / "imbalance"
+    target.mkdir(parents=True, exist_ok=True)
+    calendar, series = Calendar(ZONE, PERIOD_S), SyntheticPrices(seed=plan.seed + 1)
+    months: defaultdict[str, dict[Period, int]] = defaultdict(dict)
+    for count in range(plan.periods):
+        period = Period(plan.start_s + count * PERIOD_S, PERIOD_S)
+        await clock.sleep_until(period.end_s)
+        day, number = calendar.label(period)
+        price = series.price_jpy_per_mwh(area_cd=AREA_CODES[AREA], day=day, number=number)
+        month = f"{day:%Y%m}"
+        months[month][period] = price
+        text = imbalance_table(months[month], areas=[AREA], published_s=clock.now())
+        draft = target / f".{month}.csv"
+        draft.write_text(text, "cp932")
+        draft.replace(target / f"imbalance_{month}.csv")
 
 
 def openadr(plan: DemoPlan, folder: Path, vtn: Vtn, secret: str) -> dict[str, Any]:

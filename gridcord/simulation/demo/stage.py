@@ -131,6 +131,7 @@ class Stage:
                 "store": {"file": folder / "market.db"},
                 "venue": market.venue(self.plan, folder, exchange),
                 "openadr": market.openadr(self.plan, folder, vtn, secret),
+                "imbalance": market.imbalance(folder),
             },
         )
 

@@ -68,12 +68,30 @@ def count_quarantined(path: Path) -> int:
         connection.close()
 
 
+def count_offers(path: Path) -> dict[int, int]:
+    """What the market adapter's bids offer and want, by the beginning of the half hour.
+
+    Returns:
+        Net energy in Wh, + into the fleet.
+    """
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    try:
+        rows = connection.execute(
+            "SELECT period_start_s, sum(CASE side WHEN 'BUY' THEN energy_wh ELSE -energy_wh END)"
+            " FROM bid GROUP BY period_start_s"
+        ).fetchall()
+    finally:
+        connection.close()
+    return {int(start_s): int(net_wh) for start_s, net_wh in rows}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
     """A half hour at the market; energies in Wh, + into vehicles and batteries.
 
     Args:
         start_s: When it begins, seconds since 1970 UTC.
+        offered_wh: By bids, of which the market takes what it will.
         contracted_wh: By contracts.
         requested_wh: By contracts and demand response.
         delivered_wh: What the fleet did.
@@ -81,10 +99,16 @@ class Slot:
     """
 
     start_s: int
+    offered_wh: int
     contracted_wh: int
     requested_wh: int
     delivered_wh: int
     imbalance_micros: int | None
+
+    @property
+    def is_worth_a_line(self) -> bool:
+        """Whether anything was meant to happen, or did."""
+        return bool(self.offered_wh or self.requested_wh or self.delivered_wh)
 
 
 @dataclass(slots=True, kw_only=True)

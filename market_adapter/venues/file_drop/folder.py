@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FORMS = ("csv", "jsonl")
-_MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 
 
 class Folder:
@@ -61,23 +61,24 @@ class Folder:
         """
         for path in _files(self._in, kind):
             try:
-                if path.stat().st_size > _MAX_BYTES:
-                    message = f"larger than {_MAX_BYTES} bytes"
+                if path.stat().st_size > MAX_BYTES:
+                    message = f"larger than {MAX_BYTES} bytes"
                     raise ValueError(message)
                 yield path, path.read_bytes().decode("utf-8-sig")
             except ValueError as error:
-                self.acknowledge(path, error=str(error))
+                acknowledge(path, error=str(error))
 
-    def acknowledge(self, path: Path, *, error: str = "", rows: int = 0) -> None:
-        """Say beside a file that it was read, or why not."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        note = {"sha256": digest, "error": error} if error else {"sha256": digest, "rows": rows}
-        fresh, stale = ("error", "ok") if error else ("ok", "error")
-        data = (json.dumps(note) + "\n").encode()
-        target = path.with_name(f"{path.name}.{fresh}")
-        if not target.exists() or target.read_bytes() != data:
-            write_whole(target, data)
-        path.with_name(f"{path.name}.{stale}").unlink(missing_ok=True)
+
+def acknowledge(path: Path, *, error: str = "", rows: int = 0) -> None:
+    """Say beside a file that it was read, or why not."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    note = {"sha256": digest, "error": error} if error else {"sha256": digest, "rows": rows}
+    fresh, stale = ("error", "ok") if error else ("ok", "error")
+    data = (json.dumps(note) + "\n").encode()
+    target = path.with_name(f"{path.name}.{fresh}")
+    if not target.exists() or target.read_bytes() != data:
+        write_whole(target, data)
+    path.with_name(f"{path.name}.{stale}").unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -11,11 +11,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from market_adapter.domain.bids import Bid, BidRefused, RefusalReason
-from market_adapter.domain.contracts import AreaPrice, Contract, Outcome
+from market_adapter.domain.contracts import AreaPrice, Contract, Outcome, PriceKind
 from market_adapter.domain.profile import MarketProfile
 from market_adapter.ports import Refused, Taken, VenueUnavailable
 from market_adapter.venues.file_drop import tables
-from market_adapter.venues.file_drop.folder import Folder
+from market_adapter.venues.file_drop.folder import Folder, acknowledge
 from market_adapter.venues.file_drop.tables import (
     Acknowledgement,
     AcknowledgementResult,
@@ -94,6 +94,7 @@ class FileDrop:
         return [
             AreaPrice(
                 market_id=self.profile.market_id,
+                kind=PriceKind.DAY_AHEAD,
                 area_id=area_id,
                 period=period,
                 price=price,
@@ -140,9 +141,9 @@ class FileDrop:
             try:
                 rows = tables.read_table(text, form=path.suffix[1:], columns=columns, parse=parse)
             except TableError as error:
-                self.folder.acknowledge(path, error=str(error))
+                acknowledge(path, error=str(error))
                 continue
-            self.folder.acknowledge(path, rows=len(rows))
+            acknowledge(path, rows=len(rows))
             values += rows
         return values
 

@@ -19,7 +19,7 @@ from gridcord.protocols.jepx.board import MarketResult
 from gridcord.protocols.jepx.fields import AREA_CODES
 from gridcord.protocols.jepx.offers import BidResult, StoredBid
 from market_adapter.domain.bids import Bid, BidRefused, RefusalReason
-from market_adapter.domain.contracts import AreaPrice, Contract, Outcome
+from market_adapter.domain.contracts import AreaPrice, Contract, Outcome, PriceKind
 from market_adapter.domain.profile import MarketProfile
 from market_adapter.ports import Refused, Taken, VenueUnavailable
 from market_adapter.venues.jepx import notes
@@ -90,6 +90,7 @@ class JepxDayAhead:
         return [
             AreaPrice(
                 market_id=self.profile.market_id,
+                kind=PriceKind.DAY_AHEAD,
                 area_id=_AREA_OF[area_cd],
                 period=self.profile.calendar.period(day, int(row.time_cd)),
                 price=notes.price_of(price),

@@ -17,6 +17,7 @@ from gridcord.api.market.v1.market_service_pb2_grpc import MarketServiceStub
 from gridcord.chassis.clock import SystemClock
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.identity import Kind
+from gridcord.simulation.exchange.imbalance import imbalance_table
 from gridcord.simulation.processes import ProgramFailed
 from gridcord.simulation.vtn import Vtn, setpoint_event
 from gridcord.units import Period
@@ -119,6 +120,36 @@ def test_an_auction_around_a_file_of_prices(tmp_path: Path) -> None:
         assert (price.price.area_id, price.price.market_id) == ("tokyo", PROFILE.market_id)
 
     tables = {"venue": venue, "clock": BEFORE}
+    with running_adapter(Kind.MARKET, tmp_path / "market", tables) as adapter:
+        asyncio.run(story(adapter))
+
+
+def test_what_an_imbalance_costs_is_told_and_told_again(tmp_path: Path) -> None:
+    folder = tmp_path / "imbalance"
+    folder.mkdir()
+
+    def publish(jpy_per_mwh: int) -> None:
+        text = imbalance_table({PERIOD: jpy_per_mwh}, areas=["tokyo"], published_s=PERIOD.end_s)
+        write_whole(folder / "imbalance_202611.csv", text.encode("cp932"))
+
+    async def told(stream: Any) -> pb.AreaPrice:
+        price = (await first(stream, lambda message: message.HasField("price"))).price
+        assert isinstance(price, pb.AreaPrice)
+        return price
+
+    async def story(adapter: Adapter) -> None:
+        publish(12_340)
+        async with adapter.channel() as channel:
+            stream = MarketServiceStub(channel).WatchPrices(pb.WatchPricesRequest())
+            price = await told(stream)
+            assert price.kind == pb.PRICE_KIND_IMBALANCE
+            assert (price.market_id, price.area_id) == ("imbalance", "tokyo")
+            assert price.period.start_time.seconds == PERIOD.start_s
+            assert price.price.price_micros_per_kwh == 12_340_000
+            publish(-10)
+            assert (await told(stream)).price.price_micros_per_kwh == -10_000
+
+    tables = {"imbalance": {"folder": str(folder), "look_s": 0.1}}
     with running_adapter(Kind.MARKET, tmp_path / "market", tables) as adapter:
         asyncio.run(story(adapter))
 

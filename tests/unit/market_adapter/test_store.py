@@ -13,7 +13,7 @@ import pytest
 
 from gridcord.units import Period, Price
 from market_adapter.domain.bids import Bid, BidRefused, RefusalReason, Side
-from market_adapter.domain.contracts import AreaPrice, Contract
+from market_adapter.domain.contracts import AreaPrice, Contract, PriceKind
 from market_adapter.domain.demand import DemandSignal, SignalKind
 from market_adapter.domain.lifecycle import (
     Accepted,
@@ -26,7 +26,7 @@ from market_adapter.domain.lifecycle import (
     WithdrawalWanted,
     Withdrawn,
 )
-from market_adapter.storage.engine import StoreInUse
+from market_adapter.storage.engine import StoreInUse, StoreOfOtherVersion
 from market_adapter.storage.store import MarketStore
 
 PERIOD = Period(1_800 * 1_000_000)
@@ -246,6 +246,7 @@ def test_demand_of_the_past_is_left_out_when_asked_for_from_now(store: MarketSto
 def test_prices_come_once_and_again_when_they_change(store: MarketStore) -> None:
     price = AreaPrice(
         market_id="m",
+        kind=PriceKind.DAY_AHEAD,
         area_id="tokyo",
         period=PERIOD,
         price=Price.per_kwh("JPY", "20.00"),
@@ -264,3 +265,13 @@ def test_the_file_is_plain_sqlite(store: MarketStore, tmp_path: Path) -> None:
     add(store, bid())
     rows = sqlite3.connect(tmp_path / "market.sqlite").execute("SELECT state FROM bid").fetchall()
     assert rows == [("SUBMITTING",)]
+
+
+def test_a_file_of_another_version_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE price (sequence INTEGER PRIMARY KEY, market_id TEXT)")
+    with pytest.raises(StoreOfOtherVersion, match=r"table price has no area_id.*store\.file"):
+        MarketStore(path)
+    tables = sqlite3.connect(path).execute("SELECT name FROM sqlite_master").fetchall()
+    assert tables == [("price",)]
