@@ -66,6 +66,7 @@ from manager.storage.log.transfers import SqlTransfers
 from manager.storage.market.bids import SqlBids
 from manager.storage.market.demands import SqlDemands
 from manager.storage.market.results import CONTRACTS, PRICES, SqlMarketFacts
+from manager.storage.market.stays import SqlStays
 from manager.storage.notices import SqlNotices
 from manager.storage.schema import WrongTables, check_tables, migrate
 from manager.storage.sessions.cables import SqlJournals
@@ -344,6 +345,7 @@ class Manager:
         bidder = Bidder(
             market=market,
             bids=bids,
+            stays=SqlStays(self._database),
             place=BidPlace(market_id=bidding.market, area_id=dispatch.default_area),
             rules=offer_rules(self._settings),
             fleet=lambda: [state for link in self.resources if (state := link.state())],

@@ -163,6 +163,7 @@ def offer_rules(settings: ManagerSettings) -> OfferRules:
         deviation_micros_per_kwh=max(sell, buy),
         efficiency_permille=round(settings.dispatch.efficiency_percent * 10),
         price_days=bidding.price_days,
+        zone=settings.tariff.zone,
     )
 
 

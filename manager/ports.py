@@ -18,6 +18,7 @@ from gridcord.units import Period, Position, Price, SiteId
 from gridcord.wire.resource import ResourceIntroduction
 from manager.domain.bidding.bid import Bid, MarketTerms
 from manager.domain.bidding.market_news import MarketNews
+from manager.domain.bidding.noted_stay import NotedStay
 from manager.domain.dispatch.demand import Demand, DemandReport, Progress
 from manager.domain.records.cable_session import CableIntroduction
 from manager.domain.records.logged_entry import LoggedEntry, ReadEntry
@@ -295,6 +296,18 @@ class Bids(Protocol):
 
     async def prices(self, area_id: str, start_s: int) -> Mapping[int, int]:
         """Day-ahead prices from a time on, micros per kWh, by start of period."""
+        ...
+
+
+class Stays(Protocol):
+    """Who was on an outlet when, as far as it was seen."""
+
+    async def note(self, seen: Sequence[NotedStay], *, now_s: int, gap_s: int) -> None:
+        """Note who is on an outlet now; who was not seen for longer than a gap comes anew."""
+        ...
+
+    async def since(self, area_id: str, start_s: int) -> list[NotedStay]:
+        """Stays in an area that were seen since a time, by their begin."""
         ...
 
 

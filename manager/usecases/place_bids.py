@@ -3,6 +3,8 @@
 What to bid is decided once for a gate and stored before anything is sent; what the market is not
 known to have is sent again, with the same ids. So a process that ends between storing and sending,
 or between sending and noting it, neither loses a bid nor sends another in its place.
+
+Who is on an outlet is noted at every look: past days tell who may come tomorrow.
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ import structlog
 from gridcord.chassis.retry import Backoff
 from manager.domain.bidding.bid import MarketTerms
 from manager.domain.bidding.horizon import PlanError
-from manager.domain.bidding.offers import DAY_S, OfferRules, Situation, offers
+from manager.domain.bidding.noted_stay import DAY_S, noted
+from manager.domain.bidding.offers import OfferRules, Situation, offers
 from manager.domain.records.resource import ResourceState
-from manager.ports import Bids, Market, PeerUnavailable, StoreFull, StoreUnavailable
+from manager.ports import Bids, Market, PeerUnavailable, Stays, StoreFull, StoreUnavailable
 
 log = structlog.get_logger()
 
 _KNOWN = "BID_CONFLICT"  # the same product was bid for before: what stands, stands
 _MOST_AT_ONCE = 1_000  # of one request
+_GAP_S = 1_800  # who was away for longer left, where nothing else was planned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class Bidder:
     Args:
         market: Where to.
         bids: What was decided, and the prices it is decided by.
+        stays: Who was on an outlet when.
         place: In which market and area.
         rules: What the operator decided.
         fleet: What the resources can do now.
@@ -58,6 +63,7 @@ class Bidder:
         *,
         market: Market,
         bids: Bids,
+        stays: Stays,
         place: BidPlace,
         rules: OfferRules,
         fleet: Callable[[], Sequence[ResourceState]],
@@ -67,12 +73,14 @@ class Bidder:
     ) -> None:
         self._market = market
         self._bids = bids
+        self._stays = stays
         self._place = place
         self._rules = rules
         self._fleet = fleet
         self._now = now
         self._sleep = sleep
         self._every_s = every_s
+        self._start_s = now()
 
     async def run(self) -> None:
         """Bid for ever."""
@@ -86,18 +94,27 @@ class Bidder:
             await self._sleep(self._every_s)
 
     async def step(self) -> None:
-        """Send what is decided; decide when the gate is near, and send that."""
+        """Note who is there, send what is decided; decide when the gate is near, and send that."""
+        await self._note()
         await self._send()
         terms = await self._market.terms(self._place.market_id)
         if terms is None:
             log.warning("market.unknown", market_id=self._place.market_id)
             return
-        if terms.gate_s - self._now() > 2 * self._every_s:
+        left_s = terms.gate_s - self._now()
+        if left_s > 2 * self._every_s:
             return  # the fleet will have changed by then
+        if left_s > self._every_s > self._now() - self._start_s:
+            return  # after a start the fleet comes back meanwhile
         place = self._place
         if not await self._bids.decided(place.market_id, place.area_id, terms.gate_first):
             await self._decide(terms)
             await self._send()
+
+    async def _note(self) -> None:
+        now_s = int(self._now())
+        seen = [found for each in self._fleet() if (found := noted(each, now_s=now_s))]
+        await self._stays.note(seen, now_s=now_s, gap_s=max(_GAP_S, int(3 * self._every_s)))
 
     async def _decide(self, terms: MarketTerms) -> None:
         place, now_s = self._place, self._now()
@@ -107,12 +124,13 @@ class Bidder:
             fleet=[each for each in self._fleet() if each.area_id == place.area_id],
             prices=await self._bids.prices(place.area_id, oldest_s),
             contracted_wh=await self._bids.contracted_wh(place.area_id, int(now_s)),
+            stays=await self._stays.since(place.area_id, int(now_s) - self._rules.past_s),
         )
         found = await asyncio.to_thread(
             offers, situation, terms=terms, area_id=place.area_id, rules=self._rules
         )
         if not found:
-            return  # not enough is connected, such as after a start: look again until the gate
+            return  # nobody is connected or expected: look again until the gate
         await self._bids.decide(
             place.market_id, place.area_id, terms.gate_first, found, now_s=int(now_s)
         )

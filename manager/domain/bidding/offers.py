@@ -1,9 +1,11 @@
 """From what is connected and what prices were to the bids for the next gate.
 
-The fleet that is planned is the one that is connected: batteries and stations stay, a vehicle
-stays until its driver leaves. That some of it will not be there is a scenario of its own: in each,
-another part of the fleet is missing. Prices are those of past days; while too few are known,
-energy is offered evenly over the gate's periods between the two limits of the operator.
+The fleet that is planned is the one that is connected, and the one that may come: batteries and
+stations stay, a vehicle stays until its driver leaves, and those come who came on a past day of the
+same kind. That some of it will not be there is a scenario of its own: in each, another part of the
+connected fleet is missing, and another past day brings the arrivals. Prices are those of past days;
+while too few are known, energy is offered evenly over the gate's periods between the two limits of
+the operator.
 """
 
 from __future__ import annotations
@@ -13,16 +15,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gridcord.metering.reading import Permission
 from manager.domain.bidding.bid import Bid, MarketTerms, market_bid
 from manager.domain.bidding.clusters import clustered
 from manager.domain.bidding.curves import BidRules, curves, imagine
+from manager.domain.bidding.forecast import DAYS_A_WEEK, one_place_each
 from manager.domain.bidding.horizon import Obligation, Outlook
-from manager.domain.bidding.stay import Battery, Stay, Window, window
+from manager.domain.bidding.noted_stay import DAY_S, Habits, NotedStay, noted
+from manager.domain.bidding.stay import Window, window
 from manager.domain.dispatch.fleet_state import Floats
 from manager.domain.records.resource import ResourceState
 
-DAY_S = 86_400
 FEWEST_DAYS = 5
 """Of past prices: a curve of fewer says too little of what a price may be."""
 
@@ -39,6 +41,8 @@ class OfferRules:
         deviation_micros_per_kwh: What missing a contract that stands is taken to cost.
         efficiency_permille: Between cable and battery, one way.
         price_days: How many past days are scenarios of prices.
+        zone: IANA name of the drivers' time zone.
+        fleet_days: How many past days of the same kind are scenarios of arrivals.
         most_clusters: More resources than that are planned in clusters.
     """
 
@@ -49,7 +53,14 @@ class OfferRules:
     deviation_micros_per_kwh: int
     efficiency_permille: int
     price_days: int = 20
+    zone: str = "UTC"
+    fleet_days: int = 10
     most_clusters: int = 200
+
+    @property
+    def past_s(self) -> int:
+        """How far back stays are looked at: weekends are the rarer kind of day."""
+        return (self.fleet_days // 2 + 2) * DAYS_A_WEEK * DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +72,14 @@ class Situation:
         fleet: Resources of the area that are connected.
         prices: Day-ahead prices of the area by start of period, micros per kWh.
         contracted_wh: What is contracted of coming periods, by start, Wh, + charging.
+        stays: What was noted of the area's resources on past days and today.
     """
 
     now_s: float
     fleet: Sequence[ResourceState]
     prices: Mapping[int, int]
     contracted_wh: Mapping[int, int]
+    stays: Sequence[NotedStay] = ()
 
 
 def offers(
@@ -84,18 +97,17 @@ def offers(
     first = int(situation.now_s) // length_s
     day = terms.gate_first.start_s // length_s - first
     span = day + terms.gate_count + DAY_S // length_s  # what is left after the day has a use
-    windows = [
-        _window(each, situation.now_s, span, length_s, rules)
-        for each in sorted(situation.fleet, key=lambda each: each.resource_id)
-        if each.transfer_permitted and each.permission is not Permission.NONE
-    ]
-    if not windows or day < 0:
+    connected = _connected(situation, span, length_s, rules)
+    coming = _coming(situation, terms, rules)
+    fleets = _fleets(connected, [one_place_each(connected, each) for each in coming], rules)
+    if not any(fleets) or day < 0:
         return ()
     outlooks = _outlooks(situation, first, span, length_s, rules)
     if len(outlooks) < min(FEWEST_DAYS, rules.price_days):
         outlooks = _prior(situation, first, day, terms, span, rules)
-        windows = [_evenly(each, first + day, terms.gate_count) for each in windows]
-    fleets = _fleets(windows, rules)
+        fleets = [
+            [_evenly(each, first + day, terms.gate_count) for each in fleet] for fleet in fleets
+        ]
     scenarios = imagine(
         fleets=fleets,
         outlooks=[each for each in outlooks for _ in fleets],
@@ -121,33 +133,36 @@ def offers(
     )
 
 
-def _window(
-    resource: ResourceState, now_s: float, span: int, length_s: int, rules: OfferRules
-) -> Window:
-    """What a resource can do until it leaves, or beyond what is looked at."""
-    start_s = int(now_s)
-    beyond_s = (start_s // length_s + span + 1) * length_s
-    leaves_s = beyond_s if resource.departure_s is None else int(resource.departure_s)
-    ceiling_wh = resource.capacity_wh
-    if resource.permission is Permission.CHARGE_TO_SOC and resource.charge_to_percent is not None:
-        ceiling_wh = int(ceiling_wh * resource.charge_to_percent / 100)
-    gives = resource.permission is Permission.BIDIRECTIONAL
-    battery = Battery(
-        ceiling_wh=ceiling_wh,
-        reserve_wh=min(ceiling_wh, int(resource.capacity_wh * resource.reserve_percent / 100)),
-        charge_w=resource.charge_limit_w,
-        discharge_w=resource.discharge_limit_w if gives else 0,
-        charge_permille=rules.efficiency_permille,
-        discharge_permille=rules.efficiency_permille,
+def _connected(situation: Situation, span: int, length_s: int, rules: OfferRules) -> list[Window]:
+    """What each connected resource can do until it leaves, or beyond what is looked at."""
+    now_s = int(situation.now_s)
+    beyond_s = (now_s // length_s + span + 1) * length_s
+    found = []
+    for each in sorted(situation.fleet, key=lambda each: each.resource_id):
+        seen = noted(each, now_s=now_s)
+        if seen is not None:
+            leaves_s = beyond_s if seen.departure_s is None else min(seen.departure_s, beyond_s)
+            stay = seen.stay(departure_s=leaves_s, efficiency_permille=rules.efficiency_permille)
+            found.append(window(stay, length_s=length_s))
+    return found
+
+
+def _coming(situation: Situation, terms: MarketTerms, rules: OfferRules) -> list[list[Window]]:
+    """Who may come until the gate's last day ends, as on past days of the same kind."""
+    now_s, length_s = situation.now_s, terms.gate_first.length_s
+    habits = Habits(
+        zone=rules.zone,
+        days=rules.past_s // DAY_S,
+        length_s=length_s,
+        efficiency_permille=rules.efficiency_permille,
     )
-    stay = Stay(
-        battery=battery,
-        start_s=start_s,
-        departure_s=max(min(leaves_s, beyond_s), start_s + 1),
-        energy_wh=int(resource.capacity_wh * resource.soc_percent / 100),
-        target_wh=int(resource.capacity_wh * resource.departure_percent / 100),
+    past = habits.past_days(situation.stays, now_s=now_s)
+    end_s = terms.gate_first.start_s + terms.gate_count * length_s
+    return past.arrivals(
+        now=int(now_s) // length_s,
+        until=past.today + habits.day_of(end_s, now_s=now_s),
+        most_days=rules.fleet_days,
     )
-    return window(stay, length_s=length_s)
 
 
 def _outlooks(
@@ -234,11 +249,22 @@ def _evenly(one: Window, first: int, count: int) -> Window:
     )
 
 
-def _fleets(windows: Sequence[Window], rules: OfferRules) -> list[list[Window]]:
-    """As many fleets as the confidence asks for, in each of which another part is missing."""
+def _fleets(
+    connected: Sequence[Window], coming: Sequence[Sequence[Window]], rules: OfferRules
+) -> list[list[Window]]:
+    """At least as many fleets as the confidence asks for, each connected one missing as often.
+
+    In each another part of what is connected is missing, and another past day brings the arrivals;
+    while too few such days are known, the days that lack are taken as ones on which nobody came.
+    """
     parts = max(1, round(1 / (1 - rules.confidence)))
+    days = [*coming, *[()] * (parts - len(coming))]
     fleets = [
-        [each for n, each in enumerate(windows) if n % parts != part] for part in range(parts)
+        [
+            *[each for n, each in enumerate(connected) if n % parts != number % parts],
+            *days[number % len(days)],
+        ]
+        for number in range(-(-len(days) // parts) * parts)
     ]
     return [
         [each.window for each in clustered(fleet, most=rules.most_clusters)] for fleet in fleets

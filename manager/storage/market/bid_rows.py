@@ -1,4 +1,4 @@
-"""The tables of what is bid, and of the prices that bids are made by."""
+"""The tables of what is bid, and of the prices and past stays that bids are made by."""
 
 from __future__ import annotations
 
@@ -44,3 +44,21 @@ class DayAheadPriceRow(Row, table=True):
     period_start: int = Field(sa_column=key_column())
     currency: str = Field(sa_column=Column(String(3), nullable=False))
     micros_per_kwh: int = Field(sa_column=big_column())
+
+
+class NotedStayRow(Row, table=True):
+    """A resource on its outlet, as it was seen there."""
+
+    __tablename__ = "noted_stay"
+    __table_args__ = (Index(None, "seen_s"),)
+    resource_id: str = Field(sa_column=id_column(key=True))
+    start_s: int = Field(sa_column=key_column())
+    area_id: str = Field(sa_column=id_column())
+    seen_s: int = Field(sa_column=big_column())
+    departure_s: int | None = Field(sa_column=big_column(null=True))
+    energy_wh: int = Field(sa_column=big_column())
+    target_wh: int = Field(sa_column=big_column())
+    ceiling_wh: int = Field(sa_column=big_column())
+    reserve_wh: int = Field(sa_column=big_column())
+    charge_w: int = Field(sa_column=big_column())
+    discharge_w: int = Field(sa_column=big_column())

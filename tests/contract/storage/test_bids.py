@@ -15,6 +15,7 @@ from manager.ports import AreaPrice, PeerUnavailable
 from manager.storage.engine import Database
 from manager.storage.market.bids import SqlBids
 from manager.storage.market.demands import SqlDemands
+from manager.storage.market.stays import SqlStays
 from manager.storage.schema import migrate
 from manager.usecases.place_bids import Bidder, BidPlace
 from tests.unit.manager.test_offers import FIRST, NOW_S, RULES, TERMS, battery
@@ -74,6 +75,7 @@ def bidder(database: Database, market: Exchange, *fleet: ResourceState) -> Bidde
     return Bidder(
         market=market,
         bids=SqlBids(database),
+        stays=SqlStays(database),
         place=PLACE,
         rules=RULES,
         fleet=lambda: fleet,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +12,10 @@ import pytest
 from gridcord.metering.reading import Permission
 from gridcord.units import Period, Price
 from manager.domain.bidding.bid import Bid, MarketTerms
-from manager.domain.bidding.offers import DAY_S, OfferRules, Situation, offers
+from manager.domain.bidding.noted_stay import DAY_S, NotedStay
+from manager.domain.bidding.offers import OfferRules, Situation, offers
 from manager.domain.records.resource import ResourceState
+from tests.unit.manager.test_noted_stay import seen
 from tests.unit.manager.test_steering import car
 
 NOW_S = 1_000 * DAY_S + 10 * 3600
@@ -58,9 +60,14 @@ def made(
     prices: Mapping[int, int] | None = None,
     contracted: Mapping[int, int] | None = None,
     rules: OfferRules = RULES,
+    stays: Sequence[NotedStay] = (),
 ) -> tuple[Bid, ...]:
     situation = Situation(
-        now_s=float(NOW_S), fleet=fleet, prices=prices or {}, contracted_wh=contracted or {}
+        now_s=float(NOW_S),
+        fleet=fleet,
+        prices=prices or {},
+        contracted_wh=contracted or {},
+        stays=stays,
     )
     return offers(situation, terms=TERMS, area_id="3", rules=rules)
 
@@ -156,3 +163,59 @@ def test_what_stands_in_contracts_is_not_offered_twice() -> None:
 def test_rules_can_be_other_than_these() -> None:
     dear = made(battery(), rules=replace(RULES, sell_micros_per_kwh=40_000_000))
     assert {bid.limit_price for bid in dear if not bid.buys} == {Price("JPY", 40_000_000)}
+
+
+def evenings(cars: Sequence[int]) -> list[NotedStay]:
+    """So many cars on each of the last working days, newest first: at six, until seven."""
+    stays = [seen("first", 970 * DAY_S)]  # from the day after on, days are known
+    working_days = [day for day in range(999, 970, -1) if (day + 3) % 7 < 5]
+    for day, count in zip(working_days, cars, strict=False):
+        stays += [
+            seen(
+                f"car-{number}",
+                day * DAY_S + 18 * 3600,
+                departure_s=(day + 1) * DAY_S + 7 * 3600,
+                energy_wh=16_000,
+            )
+            for number in range(count)
+        ]
+    return stays
+
+
+@pytest.mark.parametrize(("days_with_few", "counted_on"), [(0, 10), (2, 10), (3, 5), (10, 5)])
+def test_cars_that_are_away_are_counted_on_as_far_as_they_came(
+    days_with_few: int, counted_on: int
+) -> None:
+    """At a confidence of 80 %, on two of ten past days fewer may have come, not on three.
+
+    Nobody is connected at ten. They charge in tomorrow's night, leave at seven, come at six and
+    give in the evening what they charge again at night.
+    """
+    counts = [5] * days_with_few + [10] * (10 - days_with_few)
+    contracted = taken(made(prices=past(), stays=evenings(counts)), tomorrow())
+    by_number = {
+        (start - FIRST.start_s) // 1_800: energy for start, energy in contracted.items() if energy
+    }
+    assert max(by_number.values()) == counted_on * 1_500
+    assert min(by_number.values()) == -counted_on * 1_500
+    assert all(number < 14 or number >= 36 for number in by_number)
+
+
+def test_days_that_are_not_known_are_days_on_which_nobody_came() -> None:
+    """A confidence of 80 % is of five days: of four known ones it holds, of three it does not."""
+    known = evenings([10] * 10)
+    since = {
+        days: [each for each in known if each.start_s >= day * DAY_S]
+        for days, day in ((4, 993), (3, 994))
+    }
+    assert made(prices=past(), stays=since[4])
+    assert made(prices=past(), stays=since[3]) == ()
+
+
+def test_who_is_connected_is_not_counted_again_as_one_who_may_come() -> None:
+    alone = made(battery(), prices=past())
+    stays = [
+        replace(seen("battery", start_s), departure_s=start_s + 13 * 3600)
+        for start_s in (day * DAY_S + 18 * 3600 for day in range(980, 1_000))
+    ]
+    assert made(battery(), prices=past(), stays=stays) == alone
