@@ -16,7 +16,7 @@ from manager.service.changes import Changes
 from manager.service.filters import text_filter, time_filter
 from manager.service.paging import (
     HEARTBEAT_S,
-    MOST,
+    WATCHED,
     cursor_number,
     fill_page,
     number_token,
@@ -72,10 +72,10 @@ class DriverServicer(DriverServiceServicer):
         number = cursor_number(request.cursor)
         after = await self._notices.last() if number is None else number
         following = self._changes.follow(
-            lambda number: self._notices.after(number, driver_id=driver_id, limit=MOST),
+            lambda number: self._notices.after(number, driver_id=driver_id, limit=WATCHED),
             lambda notice: notice.number,
             after=after,
-            most=MOST,
+            most=WATCHED,
             quiet_s=HEARTBEAT_S,
         )
         async with aclosing(following) as changes:

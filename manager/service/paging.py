@@ -17,6 +17,7 @@ CURSOR_INVALID = "CURSOR_INVALID"
 
 DEFAULT_SIZE = 100
 MOST = 1000
+WATCHED = 64  # rows that a watch reads at once: they wait in memory for a peer that does not read
 PAGE_BYTES = 128 * 1024  # of a page's items: half of what a client takes
 HEARTBEAT_S = 10.0  # real seconds
 

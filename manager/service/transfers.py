@@ -18,7 +18,7 @@ from manager.service.changes import Changes
 from manager.service.filters import text_filter, time_filter
 from manager.service.paging import (
     HEARTBEAT_S,
-    MOST,
+    WATCHED,
     cursor_number,
     fill_page,
     number_token,
@@ -89,10 +89,10 @@ class TransferServicer(TransferServiceServicer):
         number = cursor_number(request.cursor)
         after = await self._transfers.last_update() if number is None else number
         following = self._changes.follow(
-            lambda number: self._transfers.changed(after_update=number, limit=MOST),
+            lambda number: self._transfers.changed(after_update=number, limit=WATCHED),
             lambda transfer: transfer.update_number,
             after=after,
-            most=MOST,
+            most=WATCHED,
             quiet_s=HEARTBEAT_S,
         )
         async with aclosing(following) as changes:

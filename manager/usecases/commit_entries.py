@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from manager.ports import Journals, ReceivedEntry, StoreFull, StoreUnavailable
 
 MOST_ROWS = 2_000
 MOST_PENDING = 20_000
+MOST_OF_SESSION = 128  # twice the window: a cable that keeps to it never waits
 CALM_S = 0.05  # real seconds
 
 log = structlog.get_logger()
@@ -45,6 +47,8 @@ class Committer:
         most_rows: Of one transaction.
         most_pending: Entries that may wait; the next one waits at its session, which stops
             reading: the cable's window and HTTP/2 flow control do the rest.
+        most_of_session: Entries of one session that may wait; the next one waits likewise, so a
+            cable that ignores its window fills its own share of the queue and of memory.
     """
 
     def __init__(
@@ -55,13 +59,16 @@ class Committer:
         committed: Callable[[], None] = lambda: None,
         most_rows: int = MOST_ROWS,
         most_pending: int = MOST_PENDING,
+        most_of_session: int = MOST_OF_SESSION,
     ) -> None:
         self._journals = journals
         self._now = now
         self._committed = committed
         self._most_rows = most_rows
         self._most_pending = most_pending
+        self._most_of_session = most_of_session
         self._pending: list[tuple[ReceivedEntry, Session]] = []
+        self._of_session: Counter[Session] = Counter()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -76,10 +83,14 @@ class Committer:
 
     async def offer(self, entry: ReceivedEntry, session: Session) -> None:
         """Take an entry; returns when there is room, not when it is stored."""
-        while len(self._pending) >= self._most_pending:
+        while (
+            len(self._pending) >= self._most_pending
+            or self._of_session[session] >= self._most_of_session
+        ):
             self._room.clear()
             await self._room.wait()
         self._pending.append((entry, session))
+        self._of_session[session] += 1
         self._idle.clear()
         self._work.set()
 
@@ -87,15 +98,23 @@ class Committer:
         """Commit for ever."""
         while True:
             await self._work.wait()
-            batch = self._pending[: self._most_rows]
-            del self._pending[: self._most_rows]
-            if not self._pending:
-                self._work.clear()
+            batch = self._next_batch()
             self._room.set()
             await self._commit(batch)
             self._commits += 1
             if not self._pending:
                 self._idle.set()
+
+    def _next_batch(self) -> list[tuple[ReceivedEntry, Session]]:
+        batch = self._pending[: self._most_rows]
+        del self._pending[: self._most_rows]
+        if self._pending:
+            self._of_session.subtract(session for _, session in batch)
+            self._of_session = +self._of_session  # forgets sessions of which nothing waits
+        else:
+            self._of_session.clear()
+            self._work.clear()
+        return batch
 
     async def calm(self, *, at_most_s: float) -> None:
         """Wait until a burst is over: nothing to commit for `CALM_S`, or `at_most_s` have passed.
