@@ -93,7 +93,7 @@ class DispatchSettings(Section):
     """`[dispatch]`: how demand becomes setpoints."""
 
     tick_s: float = Field(default=2.0, gt=0)
-    default_area: str = "3"
+    default_area: str = Field(default="tokyo", min_length=1, max_length=128)
     ramp_w_per_s: float | None = Field(default=None, gt=0)  # of each resource
     random_offset_s: float = Field(default=0.0, ge=0)
     dwell_s: float = Field(default=0.0, ge=0)

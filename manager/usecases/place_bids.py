@@ -101,6 +101,9 @@ class Bidder:
         if terms is None:
             log.warning("market.unknown", market_id=self._place.market_id)
             return
+        if self._place.area_id not in terms.area_ids:
+            log.warning("area.unknown", area_id=self._place.area_id, areas=terms.area_ids)
+            return
         left_s = terms.gate_s - self._now()
         if left_s > 2 * self._every_s:
             return  # the fleet will have changed by then

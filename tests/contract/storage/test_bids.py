@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from gridcord.units import Period, Price
 from manager.domain.bidding.bid import Bid, MarketTerms
@@ -70,13 +72,15 @@ class Exchange:
             yield each
 
 
-def bidder(database: Database, market: Exchange, *fleet: ResourceState) -> Bidder:
+def bidder(
+    database: Database, market: Exchange, *fleet: ResourceState, place: BidPlace = PLACE
+) -> Bidder:
     """A manager's bidder, as after a start: it knows nothing but the store."""
     return Bidder(
         market=market,
         bids=SqlBids(database),
         stays=SqlStays(database),
-        place=PLACE,
+        place=place,
         rules=RULES,
         fleet=lambda: fleet,
         now=lambda: float(NOW_S),
@@ -122,6 +126,17 @@ def test_nothing_is_decided_before_anybody_told_its_state(database: Database) ->
     assert not market.bids
     asyncio.run(bidder(database, market, battery()).step())
     assert market.bids
+
+
+def test_nothing_is_bid_in_an_area_that_the_market_does_not_have(database: Database) -> None:
+    market = Exchange()
+    elsewhere = bidder(
+        database, market, battery(area_id="atlantis"), place=replace(PLACE, area_id="atlantis")
+    )
+    with capture_logs() as told:
+        asyncio.run(elsewhere.step())
+    assert not market.bids
+    assert [line["areas"] for line in told if line["event"] == "area.unknown"] == [("3",)]
 
 
 def test_a_refused_bid_is_not_sent_again(database: Database) -> None:
