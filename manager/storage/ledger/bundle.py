@@ -24,9 +24,12 @@ from gridcord.evidence.bundle_lines import (
     EntryLine,
     KeyLine,
     LedgerLine,
+    MarketLine,
+    PayoutLine,
     ReadingLine,
     RuleLine,
     RulingLine,
+    ShareLine,
     SiteLine,
     VerdictLine,
 )
@@ -43,11 +46,14 @@ from gridcord.metering.records import (
     TransferRecord,
 )
 from gridcord.settlement.account import Account
-from gridcord.settlement.facts import Gathering
+from gridcord.settlement.facts import Gathering, Payout, subjects
+from gridcord.settlement.imbalance import MarketResult
+from gridcord.settlement.imbalance_share import ImbalanceShare
 from gridcord.settlement.terms import Terms
 from gridcord.units import Period, epoch_text, parse_epoch
 from gridcord.wire.journal import entry_from_bytes
 from gridcord.wire.values import WireError
+from manager.storage.ledger.bundle_money import expectations_behind, payouts_of
 from manager.storage.ledger.bundle_scope import Wanted, bundle_scope
 from manager.storage.ledger.entries import FACT, LEDGER, StoredFact, facts_of, ledger_lines
 from manager.storage.log.journals import ENTRY
@@ -88,6 +94,7 @@ class LedgerBundle:
             driver_ids=(wanted.driver_id,) if wanted.driver_id else (),
             from_s=int(connection.execute(first).scalar() or 0),
             to_s=self._to_s,
+            everything=self._bounds.everything,
         )
 
     def lines(self, member: str) -> Iterable[object]:
@@ -104,6 +111,10 @@ class LedgerBundle:
             "verdicts": self._verdicts,
             "rulings": self._rulings,
             "blocks": self._blocks,
+            "expectations": lambda: expectations_behind(self._connection, self._facts),
+            "market": self._market,
+            "shares": self._shares,
+            "payouts": self._payouts,
             "earnings": self._earnings,
             "fees": self._derivation.fees,
             "bills": self._derivation.bills,
@@ -119,7 +130,11 @@ class LedgerBundle:
 
     @cached_property
     def _facts(self) -> list[StoredFact]:
-        return list(facts_of(self._connection, self._bounds.facts()))
+        """In the order of knowing; payouts that follow from the others among them."""
+        facts = list(facts_of(self._connection, self._bounds.facts()))
+        about = {str(subject) for each in facts for subject in subjects(each.known.fact)}
+        paid = payouts_of(self._connection, about) if self._bounds.before_s is None else []
+        return sorted((*facts, *paid), key=lambda each: (each.number, each.part))
 
     @cached_property
     def _derivation(self) -> Derivation:
@@ -133,9 +148,10 @@ class LedgerBundle:
 
     @cached_property
     def _ledger_lines(self) -> list[LedgerLine]:
-        subjects = {str(each) for each in self._derivation.known}
-        lines = ledger_lines(self._connection, LEDGER.c.period_start < self._to_s)
-        return [line for line in lines if line.subject in subjects]
+        known = {str(each) for each in self._derivation.known}
+        payout = LEDGER.c.subject.startswith("payout:")
+        lines = ledger_lines(self._connection, (LEDGER.c.period_start < self._to_s) | payout)
+        return [line for line in lines if line.subject in known]
 
     @cached_property
     def _entry_rows(self) -> list[Any]:
@@ -262,6 +278,21 @@ class LedgerBundle:
                 actor=row.created_by,
                 verdict_periods=tuple(sorted(periods)),
             )
+
+    def _market(self) -> Iterator[MarketLine]:
+        for each in self._facts:
+            if isinstance(each.content, MarketResult):
+                yield MarketLine(number=each.number, known_s=each.known_s, result=each.content)
+
+    def _shares(self) -> Iterator[ShareLine]:
+        for each in self._facts:
+            if isinstance(each.content, ImbalanceShare):
+                yield ShareLine(number=each.number, known_s=each.known_s, share=each.content)
+
+    def _payouts(self) -> Iterator[PayoutLine]:
+        for each in self._facts:
+            if isinstance(each.content, Payout):
+                yield PayoutLine(number=each.number, known_s=each.known_s, payout=each.content)
 
     def _earnings(self) -> Iterator[EarningLine]:
         """What drivers were told; the rest of the line names what it is about."""

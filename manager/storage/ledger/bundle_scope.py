@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from gridcord.metering import matcher_state
 from gridcord.units import Period
-from manager.storage.ledger.entries import FACT
+from manager.storage.ledger.entries import FACT, MARKET
 from manager.storage.ledger.settlement import unsettled
 from manager.storage.rows import SiteRow, TransferRow
 
@@ -55,20 +55,24 @@ class BundleScope:
             UTC; of the others everything; None for everything of all.
         seen_before: Sites with a session before `before_s`: their matchers bring a state along.
         to_s: Periods that start before this.
+        everything: All that is kept of that time, what came of it at the market too.
     """
 
     site_ids: frozenset[str]
     before_s: int | None
     seen_before: frozenset[str]
     to_s: int
+    everything: bool
 
     def facts(self) -> Any:
         """The condition that the ledger's facts of the bundle fulfil."""
-        within = FACT.c.site_id.in_(self.site_ids) & (FACT.c.period_start < self.to_s)
-        if self.before_s is None:
-            return within
-        late = FACT.c.period_start >= self.before_s
-        return within & (late | FACT.c.site_id.not_in(self.seen_before))
+        about: Any = FACT.c.site_id.in_(self.site_ids)
+        market: Any = (FACT.c.kind == MARKET) if self.everything else sa.false()
+        if self.before_s is not None:
+            late = FACT.c.period_start >= self.before_s
+            about &= late | FACT.c.site_id.not_in(self.seen_before)
+            market &= late
+        return (about | market) & (FACT.c.period_start < self.to_s)
 
 
 def bundle_scope(connection: Connection, wanted: Wanted) -> BundleScope:
@@ -86,13 +90,20 @@ def bundle_scope(connection: Connection, wanted: Wanted) -> BundleScope:
     if unsettled(connection, site_ids, before_s=to_s):
         message = "the ledger has not taken in all that is concluded yet: wait a moment"
         raise NotJudged(message)
+    bounds = BundleScope(
+        site_ids=site_ids,
+        before_s=None,
+        seen_before=frozenset(),
+        to_s=to_s,
+        everything=not (wanted.site_id or wanted.driver_id),
+    )
     if wanted.from_s is None:
-        return BundleScope(site_ids=site_ids, before_s=None, seen_before=frozenset(), to_s=to_s)
+        return bounds
     if wanted.from_s >= to_s:
         message = f"nothing is concluded between {_time(wanted.from_s)} and {_time(to_s)}"
         raise NothingThere(message)
     begin_s, seen = _begin(connection, site_ids, wanted.from_s)
-    return BundleScope(site_ids=site_ids, before_s=begin_s, seen_before=seen, to_s=to_s)
+    return replace(bounds, before_s=begin_s, seen_before=seen)
 
 
 def _condition(wanted: Wanted) -> Any:

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -25,14 +25,22 @@ from gridcord.metering.records import (
 )
 from gridcord.metering.verdict import StatedMatch
 from gridcord.settlement.consent import Consent
+from gridcord.settlement.departure import Expectation
+from gridcord.settlement.imbalance import Contract
 from gridcord.settlement.schedule import Prices, Schedule
+from gridcord.settlement.statement import Month
 from gridcord.settlement.tariff import SiteTariff
 from gridcord.settlement.terms import SiteTerms
 from gridcord.units import Money, Period, Price, SiteId
+from manager.domain.bidding.market_news import AreaContract, ImbalancePrice
 from manager.storage.derivation.utility_facts import SqlUtilityFacts
 from manager.storage.engine import Database
 from manager.storage.ledger.bundle_scope import SITE
+from manager.storage.ledger.payouts import close_month
 from manager.storage.ledger.settlement import waits
+from manager.storage.ledger.terms import stored_terms
+from manager.storage.market.expectations import SqlExpectations
+from manager.storage.market.results import CONTRACTS, PRICES, SqlMarketFacts, results_wait
 from tests.integration.manager.conftest import ManagerProcess, running_manager
 from tests.integration.manager.recording import (
     RecordingCable,
@@ -54,6 +62,13 @@ MOVES: tuple[tuple[int | None, ...], ...] = (
     (None, -200, -200, None, None, 0, 0, None),
     (-500, -500, 0, None, -500, -400, None, None),
 )
+
+
+# Wh sold by half hour; (cable, half hour): seconds it left early, W it was counted on for.
+AREA = "tokyo"  # of cables, where settings name no other
+SOLD_WH = {5: 500, 6: 400}
+EARLY = {(2, 5): (600, -1200), (1, 6): (900, -800)}
+IMBALANCE_PERCENT = 40
 
 
 def half_hour(number: int) -> Period:
@@ -98,14 +113,62 @@ class ProvenTown:
 
     async def _settled(self) -> None:
         """Let the utility tell, and wait until sites are judged anew and the ledger knows."""
-        url = self.database if "://" in self.database else f"sqlite:///{self.database}"
-        database = Database(url)
+        database = Database(self.url)
         facts = SqlUtilityFacts(database)
         for cursor, (number, more_wh) in enumerate(((1, 0), (2, 0), (2, 20)), 1):
             told = self._reading(self.sites[0], number, ReadingSource.UTILITY, more_wh)
             await facts.take_reading(told, str(cursor), now_s=int(time.time()))
         await eventually(lambda: database.read(_quiet), bool)
+        await self._traded(database)
+        await eventually(lambda: database.read(_quiet), bool)
         database.close()
+
+    async def _traded(self, database: Database) -> None:
+        """Sell two half hours; the imbalance's price comes when the contracts are settled."""
+        await SqlExpectations(database).keep(
+            [
+                Expectation(
+                    cable_id=self.cables[place].name,
+                    area=AREA,
+                    period=half_hour(number),
+                    power_w=power_w,
+                    until_s=half_hour(number).end_s,
+                )
+                for (place, number), (_, power_w) in EARLY.items()
+            ]
+        )
+        told = SqlMarketFacts(database)
+        price = Price.per_kwh("JPY", "30")
+        for number, sold_wh in SOLD_WH.items():
+            contract = Contract(contract_id=f"c-{number}", energy_wh=sold_wh, price=price)
+            news = AreaContract(area_id=AREA, period=half_hour(number), contract=contract)
+            await told.take(news, CONTRACTS, str(number))
+        await eventually(lambda: database.read(_quiet), bool)
+        for number in SOLD_WH:
+            published = ImbalancePrice(area_id=AREA, period=half_hour(number), price=price)
+            await told.take(published, PRICES, str(number))
+
+    def close_month(self) -> int:
+        """Close the month as if it were long over; returns how many were paid."""
+        month = Month(name=f"{NOON.start:%Y-%m}", zone="UTC")
+        database = Database(self.url)
+
+        def work(connection: Connection) -> int:
+            terms = stored_terms(connection)
+            assert terms is not None
+            now_s = month.bounds()[1] + 2 * DAY_S
+            return len(
+                close_month(connection, terms, month, currency="JPY", actor="a", now_s=now_s)
+            )
+
+        paid = database.write_now(work)
+        database.close()
+        return paid
+
+    @property
+    def url(self) -> str:
+        """Of the database."""
+        return self.database if "://" in self.database else f"sqlite:///{self.database}"
 
     def _journal(
         self, cable: RecordingCable, moves: tuple[int | None, ...]
@@ -114,7 +177,14 @@ class ProvenTown:
         for number, moved_wh in enumerate(moves):
             if moved_wh is not None:
                 period, given_wh = half_hour(number), max(0, -moved_wh)
-                yield cable.counted(period, charged_wh=max(0, moved_wh), discharged_wh=given_wh)
+                early_s, _ = EARLY.get((self.cables.index(cable), number), (0, 0))
+                record = cable.counted(
+                    period,
+                    charged_wh=max(0, moved_wh),
+                    discharged_wh=given_wh,
+                    end_s=period.end_s - early_s,
+                )
+                yield replace(record, final=early_s > 0)
             if cable is not self.cables[1]:
                 yield self._observation(cable, number)
             if number == 2:
@@ -156,7 +226,8 @@ def _loaded(at_s: int, site_id: SiteId) -> CableEvent:
 def _quiet(connection: Connection) -> bool:
     """Whether every site is judged and the ledger knows all of it."""
     anew = sa.select(SITE.c.site_id).where(SITE.c.matched_period.is_(None)).limit(1)
-    return connection.execute(anew).first() is None and not waits(connection)
+    unsettled = waits(connection) or results_wait(connection, now_s=int(time.time()))
+    return connection.execute(anew).first() is None and not unsettled
 
 
 def terms_file(path: Path, sites: tuple[SiteId, SiteId]) -> Path:
@@ -203,7 +274,10 @@ def proven_town(
         "check_every_s": 0.2,
         "sample_matched": 0,
     }
-    settlement: dict[str, object] = {"terms": str(terms_file(folder / "terms.json", sites))}
+    settlement: dict[str, object] = {
+        "terms": str(terms_file(folder / "terms.json", sites)),
+        "imbalance_percent": IMBALANCE_PERCENT,
+    }
     with running_manager(
         folder, database_url, match=match, settlement=settlement, **tables
     ) as process:

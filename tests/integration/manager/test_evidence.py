@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from gridcord.cli.main import main
 from gridcord.evidence.bundle import DERIVED, Trust, verify
 from gridcord.metering.records import CableEvent, CableEventKind
 from gridcord.wire.journal import entry_from_bytes
-from tests.integration.manager.proven_town import ProvenTown, half_hour, proven_town
+from tests.integration.manager.proven_town import AREA, ProvenTown, half_hour, proven_town
 from tests.unit.evidence.resealing import contents, opened
 from tests.unit.evidence.test_bundle_mutations import MUTATIONS, mutate
 
@@ -47,6 +49,7 @@ def town(
     folder = tmp_path_factory.mktemp("town")
     signing: dict[str, object] = {"signing_key": str(key)}
     with proven_town(folder, module_database_url, evidence=signing) as made:
+        assert made.close_month() == 5, "three drivers and two hosts"
         yield made
 
 
@@ -81,13 +84,77 @@ def test_entries_without_money_are_shown_as_they_were_signed(
     house, everything = tmp_path / "house.zip", tmp_path / "all.zip"
     assert export(town, house, "--site", town.sites[0]) == 0
     assert export(town, everything) == 0
-    for path in (house, everything):
-        assert main(["evidence", "verify", str(path), "--complete"]) == 0
+    assert [verify(path).withheld for path in (house, everything)] == [0, 0]
+    assert main(["evidence", "verify", str(everything), "--complete"]) == 0
     entries = [json.loads(line) for line in contents(opened(everything))["entries"]]
     told = [entry_from_bytes(bytes.fromhex(each["body"])) for each in entries if each["body"]]
     events = [each for each in told if isinstance(each, CableEvent)]
     assert [each.kind for each in events] == [CableEventKind.EQUIPMENT_LIMIT_REACHED] * 3
     assert all(each.asset_loading is not None for each in events)
+
+
+def micros(texts: dict[str, list[str]], purpose: str) -> dict[str, int]:
+    """Sums of the ledger's lines for a purpose, by account."""
+    sums: Counter[str] = Counter()
+    for line in texts["ledger"]:
+        for each in json.loads(line)["postings"]:
+            if each["purpose"] == purpose:
+                sums[each["account"]] += each["micros"]
+    return {account: each for account, each in sums.items() if each}
+
+
+def test_a_bundle_of_everything_derives_what_came_of_it_at_the_market(
+    town: ProvenTown, tmp_path: Path
+) -> None:
+    """Sold 500 and 400 Wh; given -50 and 300, because two drivers left early."""
+    path = tmp_path / "all.zip"
+    assert export(town, path) == 0
+    texts = contents(opened(path))
+    results = [json.loads(line)["result"] for line in texts["market"]]
+    told = {(r["recorded_wh"], r["telemetry_wh"], r["left_early_wh"]) for r in results}
+    assert told == {(-50, 0, 200), (300, 0, 200)}
+    assert [each["revision"] for each in results] == [0, 0, 1, 1], "the price came later"
+    assert micros(texts, "CONTRACT")[f"MARKET:{AREA}"] == -(500 + 400) * 30_000
+    shares = micros(texts, "IMBALANCE")
+    assert shares == {
+        f"IMBALANCE:{AREA}": (550 + 100) * 30_000,
+        f"DRIVER:{town.cables[2].driver_id}": -200 * 30_000 * 40 // 100,
+        f"DRIVER:{town.cables[1].driver_id}": -100 * 30_000 * 40 // 100,
+        "AGGREGATOR:": -(650 - 120) * 30_000,
+    }
+    assert len(texts["payouts"]) == 5
+    report = verify(path)
+    assert report.complete
+    assert (report.partial, report.telemetry_results, report.unproven_payouts) == (False, 0, ())
+    assert all(abs(each.micros) < 10**6 for each in report.balances if "DRIVER" in each.account)
+
+
+def test_a_bundle_of_one_driver_shows_the_own_share_and_of_the_area_figures_alone(
+    town: ProvenTown, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, everything = tmp_path / "driver.zip", tmp_path / "all.zip"
+    driver = town.cables[2].driver_id
+    assert export(town, own, "--driver", driver) == 0
+    assert export(town, everything) == 0
+    texts, whole = contents(opened(own)), contents(opened(everything))
+    assert (texts["market"], len(texts["expectations"])) == ([], 1)
+    assert texts["shares"], "the own"
+    assert set(texts["shares"]) < set(whole["shares"])
+    assert {json.loads(line)["share"]["driver"] for line in texts["shares"]} == {driver}
+    paid = [json.loads(line)["payout"]["account"]["owner"] for line in texts["payouts"]]
+    assert paid == [driver, "host-2"], "all that either was owed for is in it"
+    digests = {json.loads(line)["share"]["figures"]["digest"] for line in texts["shares"]}
+    shown = (
+        json.dumps(json.loads(line)["result"], separators=(",", ":")) for line in whole["market"]
+    )
+    assert digests < {hashlib.sha256(text.encode()).hexdigest() for text in shown}
+    capsys.readouterr()
+    assert main(["evidence", "verify", str(own)]) == 0
+    said = capsys.readouterr().out
+    assert "2 market results are shown by their figures and digest only" in said
+    assert "payouts only of accounts that earned nowhere else" in said
+    assert main(["evidence", "verify", str(own), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hidden_results"] == len(digests)
 
 
 def test_everything_is_one_bundle(
@@ -161,9 +228,9 @@ def test_a_later_begin_takes_over_what_the_match_knew(
     first = min(json.loads(line)["period"]["start_s"] for line in contents(opened(path))["bills"])
     assert first == half_hour(begins).start_s
     assert report.taken_over == (() if begins == 0 else (town.sites[0],))
-    assert report.complete == (begins == 0)
-    demanded = main(["evidence", "verify", str(path), "--complete"])
-    assert demanded == (ExitCode.OK if report.complete else ExitCode.NEGATIVE)
+    assert (report.withheld, report.hidden_results) == (0, 2)
+    assert contents(opened(path))["payouts"] == [], "what was owed before is not in it"
+    assert main(["evidence", "verify", str(path), "--complete"]) == ExitCode.NEGATIVE
 
 
 @pytest.mark.parametrize(
