@@ -31,6 +31,7 @@ YOUNG_CLIP = 9.0  # ... while a bin has seen fewer than YOUNG_DAYS
 YOUNG_DAYS = 4
 SPREAD_FACTOR = 1.1  # mean absolute innovation to scale
 STEP_SCATTER = 0.41  # steps: standard deviation of the difference of two truncated registers
+SILENT_RATE = 0.15  # learning rate of the share of idle periods that show nothing
 SILENT_STEPS = 0.6  # an import below this many register steps shows nothing
 PERSISTENCE = 0.7  # share of a residual that carries over to the next period ...
 LARGE_PERSISTENCE = 0.9  # ... and of a large one: an air conditioner stays on
@@ -143,9 +144,8 @@ def learned(
     export_kwh, silent = old.export_kwh, old.silent
     if export_kwh or net_kwh < 0.0:
         export_kwh += 2 * SPREAD_RATE * (max(0.0, -net_kwh) - export_kwh)
-    now_silent = net_kwh < SILENT_STEPS * scale.step_kwh
-    if silent or now_silent:
-        silent += 2 * SPREAD_RATE * (now_silent - silent)
+    if silent:
+        silent -= SILENT_RATE * silent
     zone = scale.linear_kwh + EXPORT_WIDENS * export_kwh
     if zone != old.zone_kwh:
         centre = asinh(old.zone_kwh * sinh(centre) / zone)
@@ -154,6 +154,16 @@ def learned(
     for neighbour in (index - 1, index + 1 - len(bins)):
         out[neighbour] = _nudged(out[neighbour], net_kwh, share)
     return tuple(out)
+
+
+def silenced(*, bins: tuple[Bin, ...], index: int) -> tuple[Bin, ...]:
+    """The profile after an idle period in which a meter without export register showed nothing.
+
+    What the house uses when that is seen stays what it was: a roof hides it, and does not end it.
+    """
+    old = bins[index]
+    silent = old.silent + SILENT_RATE * (1.0 - old.silent)
+    return (*bins[:index], old._replace(silent=silent), *bins[index + 1 :])
 
 
 def _prior_kwh(hour: float) -> float:

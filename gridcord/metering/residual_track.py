@@ -9,10 +9,11 @@ About 350 numbers, whatever the length of the history.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import asinh, inf
+from math import asinh
 
-from gridcord.metering.base_profile import Bin, Scale, learned
+from gridcord.metering.base_profile import SILENT_STEPS, Bin, Scale, learned, silenced
 from gridcord.metering.hypotheses import (
+    CENSORED_CARRY,
     COUNT,
     EARLY,
     Frame,
@@ -20,12 +21,11 @@ from gridcord.metering.hypotheses import (
     frame_of,
     shifts_kwh,
     weigh,
-    weigh_censored,
+    weigh_import,
 )
 
 MOST_GAINED = 3.0  # nats that one period may add to a hypothesis ...
 MOST_LOST = 6.0  # ... and take from it
-MAX_SILENT = 0.10  # a bin that shows nothing more often teaches nothing without export register
 _ZEROS = (0.0,) * COUNT
 
 
@@ -93,19 +93,21 @@ def advance(
     settled = idle and abs(before_kwh) <= idle_kwh and carried.count(honest_carried) == COUNT
     moved_most = 0.0 if settled else max(abs(moved_kwh), abs(before_kwh))
     frame = frame_of(of=of, net_kwh=net_kwh, moved_kwh=moved_most, uncertain_kwh=uncertain_kwh)
+    shows_nothing = idle and not track.has_export and net_kwh < SILENT_STEPS * track.scale.step_kwh
     if settled or learning:
         residual, honest = weigh(frame, moved_kwh, honest_carried)
+        if shows_nothing:
+            residual = CENSORED_CARRY * honest_carried
         residuals = (residual,) * COUNT
         pending = None if learning or not track.has_export else (frame, honest, honest_carried)
     else:
-        usable = track.has_export or of.silent <= MAX_SILENT
-        residuals, evidence, confidence, pending = _judged(
-            track, frame, moved_kwh, confidence, usable=usable
-        )
+        residuals, evidence, confidence, pending = _judged(track, of, frame, moved_kwh, confidence)
         residual = asinh((net_kwh - moved_kwh) / frame.zone_kwh) - frame.centre
         if idle:
             residuals = (*residuals[:EARLY], residual)
-    if idle:
+    if shows_nothing:
+        bins = silenced(bins=bins, index=index)
+    elif idle:
         bins = learned(
             bins=bins,
             scale=track.scale,
@@ -131,42 +133,40 @@ _Judged = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], Pending
 
 def _judged(
     track: ResidualTrack,
+    of: Bin,
     frame: Frame,
     moved_kwh: float,
     confidence: tuple[float, ...],
-    *,
-    usable: bool,
 ) -> _Judged:
     """Residuals, evidence and confidence after a period that bears on the hypotheses."""
     gains = [0.0] * COUNT
     early_carried = track.carried[EARLY]
     if track.pending is not None:
         early_carried, gains[EARLY] = _early(track.pending, moved_kwh)
-    residuals, values = _weighed(track, frame, moved_kwh)
+    residuals, values = _weighed(track, of, frame, moved_kwh)
     residuals[EARLY] = early_carried
     honest = values[0]
-    if usable:
-        for k in range(1, EARLY):
-            gains[k] = evidence_between(values[k], honest, MOST_GAINED, MOST_LOST)
-    pending = (frame, honest, early_carried) if usable and track.has_export else None
+    for k in range(1, EARLY):
+        gains[k] = evidence_between(values[k], honest, MOST_GAINED, MOST_LOST)
+    pending = (frame, honest, early_carried) if track.has_export else None
     evidence = tuple([max(0.0, u + d) for u, d in zip(track.evidence, gains, strict=True)])
     against = tuple([r - d for r, d in zip(confidence, gains, strict=True)])
     return tuple(residuals), evidence, against, pending
 
 
 def _weighed(
-    track: ResidualTrack, frame: Frame, moved_kwh: float
+    track: ResidualTrack, of: Bin, frame: Frame, moved_kwh: float
 ) -> tuple[list[float], list[float]]:
     """Residual and improbability of the period under every hypothesis but EARLY."""
     residuals, values = [0.0] * COUNT, [1.0] * COUNT
     shifts = shifts_kwh(moved_kwh=moved_kwh, before_kwh=track.before_kwh)
-    floor_kwh = -inf if track.has_export else -track.scale.idle_kwh
+    step_kwh, silent = track.scale.step_kwh, of.silent
     for k in range(EARLY):
         shift, carried = shifts[k], track.carried[k]
-        if shift >= floor_kwh:
+        if track.has_export:
             residuals[k], values[k] = weigh(frame, shift, carried)
         else:
-            residuals[k], values[k] = weigh_censored(frame, shift, carried, track.scale.step_kwh)
+            residuals[k], values[k] = weigh_import(frame, shift, carried, step_kwh, silent)
     return residuals, values
 
 
