@@ -126,8 +126,11 @@ class Program:
         """
         costs = self._cells.costs(outlook)
         self._solver.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
-        self._solver.run()
-        status = self._solver.getModelStatus()
+        status = self._ran()
+        if status != highspy.HighsModelStatus.kOptimal:
+            # Begun at the optimum of other prices it may end at none, such as at a crisis.
+            self._solver.clearSolver()
+            status = self._ran()
         if status != highspy.HighsModelStatus.kOptimal:
             message = f"no plan: {self._solver.modelStatusToString(status)}"
             raise PlanError(message)
@@ -136,8 +139,12 @@ class Program:
         net = values[:count] - values[count : 2 * count]
         return Plan(
             net_wh=tuple(np.split(net, self._cells.starts[1:])),
-            cost=float(self._solver.getInfo().objective_function_value),
+            cost=float(self._solver.getInfo().objective_function_value) / _WH_PER_KWH,
         )
+
+    def _ran(self) -> highspy.HighsModelStatus:
+        self._solver.run()
+        return self._solver.getModelStatus()
 
 
 class _Cells:
@@ -163,8 +170,12 @@ class _Cells:
         self.least_wh[self.lasts] = np.maximum(self.least_wh[self.lasts], due)
 
     def costs(self, outlook: Outlook) -> Floats:
-        """Cost of each column: in, out, stored, and over and under an obligation."""
-        scale = 1 / (_MICROS * _WH_PER_KWH)
+        """Cost of each column for a kWh: in, out, stored, and over and under an obligation.
+
+        Columns are in Wh, so the objective is a thousand times the cost: of a Wh alone costs come
+        near the solver's tolerance, and prices of a crisis then left it without an optimum.
+        """
+        scale = 1 / _MICROS
         price = outlook.price_micros_per_kwh * scale
         stored = np.zeros(self.count)
         left = outlook.left_micros_per_kwh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import highspy
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from manager.domain.bidding.clusters import clustered, thinned
 from manager.domain.bidding.forecast import alike, expected_wh, usual_day
-from manager.domain.bidding.horizon import Obligation, Outlook, Program, plan
+from manager.domain.bidding.horizon import Obligation, Outlook, PlanError, Program, plan
 from manager.domain.bidding.stay import Battery, Stay, Window, window
 from tests.unit.manager.test_bidding import stays
 
@@ -126,3 +127,58 @@ def _charged(*, energy_wh: int = 40_000) -> Window:
         target_wh=50_000,
     )
     return window(stay, length_s=1_800)
+
+
+def test_another_price_leads_from_one_optimum_to_the_next() -> None:
+    """Two cars over a night of December; at costs of a Wh the solver found no second optimum."""
+    battery = Battery(
+        ceiling_wh=60_000,
+        reserve_wh=12_000,
+        charge_w=3_000,
+        discharge_w=3_000,
+        charge_permille=920,
+        discharge_permille=920,
+    )
+    windows = [
+        window(
+            Stay(
+                battery=battery,
+                start_s=start_s,
+                departure_s=departure_s,
+                energy_wh=energy_wh,
+                target_wh=54_000,
+            ),
+            length_s=1_800,
+        )
+        for start_s, departure_s, energy_wh in ((953, 24_324, 48_374), (11_834, 39_331, 50_866))
+    ]
+    evening = "1253 1339 1370 1284 1370 1267 1149 1138 1086 1052 1068 993 982 1072 1040 1065 1149 "
+    another = "1224 1248 1273 1273 1249 1217 1132 1124 1067 1081 1072 986 986 1078 1015 1059 1114 "
+    outlooks = [
+        Outlook(
+            first=0,
+            price_micros_per_kwh=np.array(text.split(), np.float64) * 10_000,
+            wear_micros_per_kwh=2e6,
+        )
+        for text in (evening + "1243 1317 1712 1861 1833", another + "1143 1212 1598 1724 1724")
+    ]
+    program = Program(windows, outlooks[0])
+    for outlook in outlooks:
+        assert program.solved(outlook).cost == pytest.approx(plan(windows, outlook).cost)
+
+
+def test_a_solver_that_ends_at_no_optimum_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    outlook, another = _outlook(1), _outlook(2)
+    windows = [_charged()]
+    program, run, ends = Program(windows, outlook), Program._ran, iter([False, True, False, False])
+
+    def ran(self: Program) -> highspy.HighsModelStatus:
+        status = run(self)
+        return status if next(ends) else highspy.HighsModelStatus.kUnknown
+
+    monkeypatch.setattr(Program, "_ran", ran)
+    found = program.solved(another)
+    with pytest.raises(PlanError, match="no plan"):
+        program.solved(another)
+    monkeypatch.undo()
+    assert found.cost == pytest.approx(plan(windows, another).cost)
