@@ -65,6 +65,7 @@ from manager.storage.ledger.settlement import SqlSettlement
 from manager.storage.log.transfers import SqlTransfers
 from manager.storage.market.bids import SqlBids
 from manager.storage.market.demands import SqlDemands
+from manager.storage.market.expectations import SqlExpectations
 from manager.storage.market.results import CONTRACTS, PRICES, SqlMarketFacts
 from manager.storage.market.stays import SqlStays
 from manager.storage.notices import SqlNotices
@@ -309,6 +310,7 @@ class Manager:
             sleep=self._clock.sleep,
             tick_s=settings.dispatch.tick_s,
             policy=dispatch_policy(settings),
+            kept=SqlExpectations(self._database) if settings.settlement.imbalance_percent else None,
         )
         self._lifecycle.add("dispatcher", dispatcher.run, on_failure=_RESTART)
         watch = StoreWatch(

@@ -14,6 +14,7 @@ from gridcord.metering.records import AssetLoading
 from gridcord.metering.verdict import StatedMatch
 from gridcord.session.manager import Folded, Offer
 from gridcord.session.opening import CableCursor, Opening
+from gridcord.settlement.departure import Expectation
 from gridcord.units import Period, Position, Price, SiteId
 from gridcord.wire.resource import ResourceIntroduction
 from manager.domain.bidding.bid import Bid, MarketTerms
@@ -338,6 +339,14 @@ class Demands(Protocol):
         self, *, start_s: int | None, end_s: int | None, area_id: str, after: str, limit: int
     ) -> list[DemandReport]:
         """What was asked and what came of it, oldest first, behind a place in that order."""
+        ...
+
+
+class Expectations(Protocol):
+    """What cables were counted on for, period by period."""
+
+    async def keep(self, expectations: Sequence[Expectation]) -> None:
+        """Keep what was not said before of a cable and period; what was said first stays."""
         ...
 
 

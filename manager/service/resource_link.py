@@ -108,6 +108,7 @@ class ResourceLink(Linked):
             transfer_permitted=telemetry.transfer_permitted,
             refused=self._now() < self._refused_until_s,
             cabled=bool(self.cable_id),
+            cable_id=self.cable_id,
             site_id=self.introduction.site_id or self._site_id(),
             power_w=telemetry.power_w,
             charge_limit_w=telemetry.charge_limit_w,

@@ -20,15 +20,15 @@ from manager.domain.dispatch.bounds import Reason
 from manager.domain.dispatch.conduct import Conduct
 from manager.domain.dispatch.demand import Demand, Progress
 from manager.domain.dispatch.equipment import equipment
+from manager.domain.dispatch.expectations import LOST, expectations
 from manager.domain.dispatch.fleet_state import fleet_state
 from manager.domain.dispatch.steering import Asked, Steered, SteeringRules, steer
 from manager.domain.records.resource import ResourceState
-from manager.ports import Demands, SiteRules, StoreFull, StoreUnavailable
+from manager.ports import Demands, Expectations, SiteRules, StoreFull, StoreUnavailable
 
 CONTRACT = "CONTRACT"
 DEPARTURE = "DEPARTURE"
 IDLE = "IDLE"
-_LOST = (Reason.REFUSED, Reason.PERMISSION, Reason.ABSENT, Reason.ASSET)
 
 log = structlog.get_logger()
 
@@ -82,6 +82,7 @@ class _Running:
     uncabled_wh: float
     last_s: float
     noted_s: float
+    begun: bool = False  # in this process; what is counted on has still to be kept
     ids: list[str] = field(default_factory=list)
     conduct: Conduct = field(default_factory=lambda: Conduct.unknown(0))
     lost: frozenset[str] = frozenset()
@@ -98,6 +99,7 @@ class Dispatcher:
         sleep: Waits on that clock.
         tick_s: Between two rounds, seconds.
         policy: How the fleet is steered.
+        kept: What is counted on when a period begins; None to keep nothing.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Dispatcher:
         sleep: Callable[[float], Awaitable[None]],
         tick_s: float,
         policy: DispatchPolicy,
+        kept: Expectations | None = None,
     ) -> None:
         self._demands = demands
         self._rules = rules
@@ -118,6 +121,7 @@ class Dispatcher:
         self._sleep = sleep
         self._tick_s = tick_s
         self._policy = policy
+        self._kept = kept
         self._areas: dict[str, _Running] = {}
 
     @property
@@ -147,7 +151,10 @@ class Dispatcher:
             connected = by_area.get(area_id, [])
             running = await self._account(area_id, period, connected, now_s)
             loadings = await self._loadings(connected)
-            self._steer(running, demands.get(area_id), connected, loadings, now_s)
+            demand = demands.get(area_id)
+            steered = self._steer(running, demand, connected, loadings, now_s)
+            if demand is not None and self._begins(running, now_s):
+                await self._count_on(area_id, running, connected, steered)
 
     async def _account(
         self, area_id: str, period: Period, connected: Connected, now_s: float
@@ -159,7 +166,7 @@ class Dispatcher:
         if running.period != period:
             _count(running, connected, until_s=running.period.end_s)
             await self._note(area_id, running)
-            running.period = period
+            running.period, running.begun = period, self._kept is not None
             running.done_wh = running.allocated_wh = running.uncabled_wh = 0.0
             running.last_s = max(running.last_s, period.start_s)
         _count(running, connected, until_s=now_s)
@@ -191,6 +198,20 @@ class Dispatcher:
             ),
         )
 
+    def _begins(self, running: _Running, now_s: float) -> bool:
+        """Whether what is asked now is what the period begins with, random offsets over."""
+        into_s = now_s - running.period.start_s
+        return running.begun and into_s >= self._policy.steering.random_offset_s
+
+    async def _count_on(
+        self, area_id: str, running: _Running, connected: Connected, steered: Steered
+    ) -> None:
+        """Keep what is counted on: once, before anybody can leave it."""
+        assert self._kept is not None
+        states = [state for _, state in connected]
+        await self._kept.keep(expectations(states, steered, area_id=area_id, period=running.period))
+        running.begun = False
+
     async def _loadings(self, connected: Connected) -> Mapping[str, Sequence[AssetLoading]]:
         sites = sorted({state.site_id for _, state in connected} - {""})
         return (await self._rules.situation(sites)).loadings if sites else {}
@@ -202,7 +223,7 @@ class Dispatcher:
         connected: Connected,
         loadings: Mapping[str, Sequence[AssetLoading]],
         now_s: float,
-    ) -> None:
+    ) -> Steered:
         states = [state for _, state in connected]
         policy = self._policy
         fleet = fleet_state(
@@ -234,6 +255,7 @@ class Dispatcher:
         running.ids, running.conduct = [state.resource_id for state in states], steered.conduct
         self._send(connected, steered, demand)
         _tell(running, states, steered, demand)
+        return steered
 
     def _send(self, connected: Connected, steered: Steered, demand: Demand | None) -> None:
         lease_s = self._policy.steering.horizon_s
@@ -271,7 +293,7 @@ def _tell(
     reasons = {
         state.resource_id: Reason(reason)
         for state, reason in zip(states, steered.reason.tolist(), strict=True)
-        if reason in _LOST
+        if reason in LOST
     }
     for resource_id in sorted(set(reasons) - running.lost):
         reason = reasons[resource_id].name

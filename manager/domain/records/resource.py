@@ -20,6 +20,7 @@ class ResourceState:
         refused: It refused its last setpoint, not long ago.
         site_id: Where it is; empty when not known.
         cabled: It hangs on a smart cable, whose records tell what it did.
+        cable_id: That cable; empty for none.
         power_w: Power now, + charging.
         charge_limit_w: Most it can charge with, W, >= 0.
         discharge_limit_w: Most it can discharge with, W, >= 0.
@@ -46,3 +47,4 @@ class ResourceState:
     refused: bool = False
     site_id: str = ""
     cabled: bool = False
+    cable_id: str = ""

@@ -10,11 +10,12 @@ import pytest
 
 from gridcord.metering.reading import Permission
 from gridcord.metering.records import AssetLoading
+from gridcord.settlement.departure import Expectation
 from gridcord.units import Period
 from manager.domain.dispatch.demand import Demand, DemandReport, Progress
 from manager.domain.dispatch.steering import SteeringRules
 from manager.domain.records.resource import ResourceState
-from manager.ports import SiteSituation
+from manager.ports import Expectations, SiteSituation, StoreFull
 from manager.usecases.dispatch import Dispatcher, DispatchPolicy
 from tests.unit.manager.test_steering import PERIOD, car, demand
 
@@ -91,6 +92,7 @@ class Street:
     cars: list[Car]
     now_s: float = float(PERIOD.start_s)
     loadings: Mapping[str, Sequence[AssetLoading]] = field(default_factory=dict)
+    kept: Expectations | None = None
 
     def dispatcher(self) -> Dispatcher:
         async def sleep(seconds: float) -> None:
@@ -110,6 +112,7 @@ class Street:
                 note_s=10.0,
                 period_s=PERIOD.length_s,
             ),
+            kept=self.kept,
         )
 
     def ticks(self, dispatcher: Dispatcher, count: int) -> None:
@@ -206,3 +209,71 @@ def test_areas_do_not_share(street: Street) -> None:
     street.ticks(street.dispatcher(), 1)
     assert street.cars[-1].power_w == 1_000
     assert sum(each.power_w for each in street.cars[:-1]) == -3_000
+
+
+class Kept:
+    """`manager.ports.Expectations` in memory."""
+
+    def __init__(self) -> None:
+        self.all: list[Expectation] = []
+
+    async def keep(self, expectations: Sequence[Expectation]) -> None:
+        self.all += expectations
+
+
+def counting_street() -> tuple[Street, Kept]:
+    """Two hours sold; each car hangs on a cable."""
+    kept = Kept()
+    cars = [Car(car(name, cable_id=f"cable-{name}", cabled=True)) for name in ("a", "b", "c")]
+    wanted = (demand(-1_500), replace(demand(-1_500), period=NEXT))
+    return Street(demands=KnownDemands(*wanted), cars=cars, kept=kept), kept
+
+
+def test_what_cables_are_counted_on_is_kept_once_when_a_period_begins() -> None:
+    street, kept = counting_street()
+    dispatcher = street.dispatcher()
+    street.ticks(dispatcher, 900)
+    assert kept.all == [], "who started in its middle does not know how a period began"
+    street.ticks(dispatcher, 100)
+    assert {each.cable_id: each.power_w for each in kept.all} == dict.fromkeys(
+        ("cable-a", "cable-b", "cable-c"), -1_000
+    )
+    assert {(each.area, each.period, each.until_s) for each in kept.all} == {
+        ("3", NEXT, NEXT.end_s)
+    }
+
+
+def test_nobody_is_counted_on_who_refuses_is_blocked_or_had_said_to_leave() -> None:
+    street, kept = counting_street()
+    dispatcher = street.dispatcher()
+    street.ticks(dispatcher, 899)
+    a, b, c = street.cars
+    a.resource = replace(a.resource, refused=True)
+    b.resource = replace(b.resource, permission=Permission.NONE)
+    c.resource = replace(c.resource, departure_s=NEXT.start_s + 600.5)
+    street.cars.append(Car(car("uncabled")))
+    street.ticks(dispatcher, 10)
+    assert [(each.cable_id, each.until_s) for each in kept.all] == [("cable-c", NEXT.start_s + 600)]
+
+
+def test_where_nothing_is_asked_nobody_is_counted_on() -> None:
+    street, kept = counting_street()
+    street.demands.wanted.pop()
+    street.ticks(street.dispatcher(), 950)
+    assert kept.all == []
+
+
+def test_a_store_that_fails_is_told_at_the_next_tick() -> None:
+    street, kept = counting_street()
+    dispatcher = street.dispatcher()
+    street.ticks(dispatcher, 899)
+
+    async def full(expectations: Sequence[Expectation]) -> None:
+        raise StoreFull("no space")
+
+    working, kept.keep = kept.keep, full  # type: ignore[method-assign]
+    with pytest.raises(StoreFull):
+        street.ticks(dispatcher, 2)
+    kept.keep = working  # type: ignore[method-assign]
+    street.ticks(dispatcher, 2)
+    assert len(kept.all) == 3
