@@ -253,6 +253,7 @@ class SiteBlockRow(Row, table=True):
     lift_s: int | None = Field(sa_column=big_column(null=True))
     lifted_by: str | None = Field(sa_column=Column(String(128), nullable=True))
     lift_reason: str | None = Field(sa_column=text_column(null=True))
+    doubt_s: int | None = Field(sa_column=big_column(null=True))  # of a cable's place: from when on
 
 
 class CableSessionRow(Row, table=True):

@@ -107,7 +107,7 @@ def blocks_for(
         now_s: The manager's clock.
     """
     in_force = {(block.cause, block.cable_id) for block in existing if block.in_force}
-    wanted: dict[Subject, tuple[Permission, str]] = {}
+    wanted: dict[Subject, tuple[Permission, str, int | None]] = {}
     for each in _wanted(findings, policy):
         if each is not None and in_force.isdisjoint({each[0], (each[0][0], "")}):
             wanted.setdefault(each[0], each[1:])
@@ -123,12 +123,13 @@ def blocks_for(
             created_by="manager",
             expire_s=None if policy.expires_s is None else now_s + policy.expires_s,
             review_s=None if policy.review_s is None else now_s + policy.review_s,
+            doubt_s=doubt_s,
         )
-        for (cause, cable_id), (permission, reason) in wanted.items()
+        for (cause, cable_id), (permission, reason, doubt_s) in wanted.items()
     ]
 
 
-_Wanted = tuple[Subject, Permission, str] | None
+_Wanted = tuple[Subject, Permission, str, int | None] | None
 
 
 def _wanted(findings: SiteFindings, policy: BlockPolicy) -> list[_Wanted]:
@@ -145,13 +146,15 @@ def _by_match(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
         return None
     if not findings.is_news(BlockCause.METER_MISMATCH, findings.match_start_s):
         return None
-    return (BlockCause.METER_MISMATCH, ""), policy.mismatched, match.sentence or match.reason
+    reason = match.sentence or match.reason
+    return (BlockCause.METER_MISMATCH, ""), policy.mismatched, reason, None
 
 
 def _by_doubt(findings: SiteFindings, doubt: PositionDoubt, policy: BlockPolicy) -> _Wanted:
     if not findings.is_news(doubt.cause, doubt.at_s, cable_id=doubt.cable_id):
         return None
-    return (doubt.cause, doubt.cable_id), policy.location_mismatched, doubt.sentence
+    about = (doubt.cause, doubt.cable_id)
+    return about, policy.location_mismatched, doubt.sentence, doubt.at_s
 
 
 def _by_readings(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
@@ -161,7 +164,7 @@ def _by_readings(findings: SiteFindings, policy: BlockPolicy) -> _Wanted:
         f"in {findings.differing} of {findings.compared} periods the values read at the house "
         "are not the utility's for this site"
     )
-    return (BlockCause.READINGS_DIFFER, ""), policy.mismatched, reason
+    return (BlockCause.READINGS_DIFFER, ""), policy.mismatched, reason, None
 
 
 def block_by_operator(

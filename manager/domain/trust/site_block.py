@@ -55,6 +55,8 @@ class SiteBlock:
         lifted_by: Who lifted it.
         lift_reason: Why it was lifted.
         request_id: The request that made it, for one made by a person.
+        doubt_s: Of a block about a cable's place: from when on its word is doubted, seconds since
+            1970 UTC; None for any other.
     """
 
     number: int = 0
@@ -73,6 +75,7 @@ class SiteBlock:
     lifted_by: str | None = None
     lift_reason: str | None = None
     request_id: str | None = None
+    doubt_s: int | None = None
 
     @property
     def in_force(self) -> bool:

@@ -74,6 +74,13 @@ class PeriodFacts:
             return self.utility
         return self.meter if self.meter is not None and _measured(self.meter) else None
 
+    @property
+    def consumption_wh(self) -> int | None:
+        """What the HEMS measured of all of the period; a value that stands in for it is none."""
+        if self.hems is None or self.hems.quality is not ReadingQuality.COMPLETE:
+            return None
+        return self.hems.consumption_wh
+
 
 def _whole(reading: SiteReading) -> bool:
     return reading.quality is not ReadingQuality.PARTIAL and reading.import_wh is not None
@@ -118,7 +125,7 @@ def instruments(facts: Sequence[PeriodFacts], *, length_s: int) -> MeteredSite |
     readings = [each.reading for each in facts if each.reading is not None]
     if not readings:
         return None
-    hems = [each.hems for each in facts if each.hems is not None]
+    hems = [each.hems for each in facts if each.hems and each.consumption_wh is not None]
     return MeteredSite(
         step_wh=max(1, readings[-1].step_wh),
         has_export=readings[-1].export_wh is not None,
@@ -177,7 +184,7 @@ def judge(
             transferred_wh=None if each.moved is None else each.moved.wh,
             import_wh=reading.import_wh if reading else None,
             export_wh=reading.export_wh if reading else None,
-            consumption_wh=each.hems.consumption_wh if each.hems else None,
+            consumption_wh=each.consumption_wh,
             session=each.session,
             uncertain_wh=0 if each.moved is None else each.moved.uncertain_wh,
         )

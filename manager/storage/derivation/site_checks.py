@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gridcord.metering.matcher import Matcher
-from gridcord.metering.matcher_state import from_plain, to_plain
+from gridcord.metering.matcher_state import MatcherStateError, from_plain, to_plain
 from gridcord.metering.matching import Match, MatchPolicy
-from gridcord.metering.reading import (
-    ReadingSource,
-    SiteReading,
-)
+from gridcord.metering.reading import ReadingSource, SiteReading
 from gridcord.metering.verdict import StatedMatch, stated
 from gridcord.units import Period, Position, SiteId
-from manager.domain.trust.block_rules import BlockPolicy, SiteFindings, blocks_for
-from manager.domain.trust.position_check import Fix, PositionDoubt, away
-from manager.domain.trust.site import RegisteredSite, at_site, distance_m
+from manager.domain.trust.block_rules import BlockPolicy, SiteFindings, Subject, blocks_for
+from manager.domain.trust.site import RegisteredSite, distance_m
 from manager.domain.trust.site_block import BlockCause, SiteBlock
 from manager.domain.trust.site_judgement import (
     Judgement,
@@ -31,15 +27,17 @@ from manager.domain.trust.site_judgement import (
     readings_differ,
 )
 from manager.ports import CheckedSite, SiteToCheck
+from manager.storage.derivation.position_doubts import position_doubts
 from manager.storage.derivation.projection import SITE, TRANSFER, store_loading
 from manager.storage.engine import Database, take_numbers
 from manager.storage.log.stated_matches import match_to_json
 from manager.storage.sites import rechecks
 from manager.storage.sites.block_notes import note_block
 from manager.storage.sites.blocks import blocks_in_force, insert_block
+from manager.storage.sites.doubted import plugged_since
 from manager.storage.sites.facts import facts_of
-from manager.storage.sites.fixes import doubts_about, fixes_at, last_position
-from manager.storage.sites.readings import READING, insert_readings, newest_readings
+from manager.storage.sites.fixes import last_position
+from manager.storage.sites.readings import READING, insert_readings, judge_anew, newest_readings
 from manager.storage.sites.settlements import news_since, settled_at
 
 PERIOD = "PERIOD"
@@ -203,27 +201,29 @@ class _Check:
         self._now_s = now_s
 
     def run(self) -> CheckedSite:
-        row = self._connection.execute(
-            sa.select(SITE).where(SITE.c.site_id == self._site.site_id).with_for_update()
-        ).first()
+        row = self._row()
         if row is None:
             return CheckedSite(site_id=self._site.site_id, match=None, blocks=(), suspect=False)
+        since = news_since(self._connection, self._site.site_id)
+        placed = self._doubt_cables(since)
+        row = self._row()
+        matcher = _matcher(row)
         facts = facts_of(
             self._connection,
             self._site.site_id,
-            judged_s=row.matched_period,
+            judged_s=row.matched_period if matcher else None,
             length_s=self._policy.period_s,
             grace_s=self._policy.grace_s,
             now_s=self._now_s,
         )
-        judgement = self._judge(row, facts)
+        judgement = self._judge(matcher, facts)
         matches = () if judgement is None else judgement.matches
         self._store(row, judgement)
         for period, match in matches:
             self._state(period, stated(match))
         last = matches[-1] if matches else None
-        findings = self._findings(last)
-        blocks = tuple(self._block(block) for block in self._new_blocks(findings))
+        found = self._new_blocks(self._findings(last, since))
+        blocks = (*placed, *(self._block(block) for block in found))
         self._settle()
         said = None if last is None else stated(last[1])
         return CheckedSite(
@@ -233,8 +233,36 @@ class _Check:
             suspect=said is not None and said.suspect,
         )
 
-    def _judge(self, row: Any, facts: list[PeriodFacts]) -> Judgement | None:
-        matcher = _matcher(row)
+    def _row(self) -> Any:
+        query = sa.select(SITE).where(SITE.c.site_id == self._site.site_id)
+        return self._connection.execute(query.with_for_update()).first()
+
+    def _doubt_cables(self, since: Mapping[Subject, int]) -> tuple[SiteBlock, ...]:
+        """Block cables that are elsewhere; from then on their word tells nothing of this site.
+
+        What was judged with it is judged anew, before anything is concluded from it.
+        """
+        site_id = self._site.site_id
+        doubts = position_doubts(
+            self._connection,
+            self._site,
+            self._registered,
+            tolerance_m=self._policy.position_tolerance_m,
+            now_s=self._now_s,
+        )
+        findings = SiteFindings(
+            site_id=site_id, doubts=doubts, evidence=self._evidence(), settled_s=since
+        )
+        placed = []
+        for block in self._new_blocks(findings):
+            at_s = self._now_s if block.doubt_s is None else block.doubt_s
+            doubt_s = plugged_since(self._connection, site_id, block.cable_id, at_s=at_s)
+            placed.append(self._block(replace(block, doubt_s=doubt_s)))
+            judged_s = Period.containing(doubt_s, self._policy.period_s).start_s
+            judge_anew(self._connection, {site_id: judged_s})
+        return tuple(placed)
+
+    def _judge(self, matcher: Matcher | None, facts: list[PeriodFacts]) -> Judgement | None:
         site = matcher.site if matcher else instruments(facts, length_s=self._policy.period_s)
         if site is None or not facts:
             return None
@@ -302,46 +330,19 @@ class _Check:
                 )
             )
 
-    def _findings(self, last: tuple[Period, Match] | None) -> SiteFindings:
-        site_id, now_s = self._site.site_id, self._now_s
-        since = news_since(self._connection, site_id)
-        fixes = fixes_at(self._connection, site_id, now_s=now_s)
+    def _findings(
+        self, last: tuple[Period, Match] | None, since: Mapping[Subject, int]
+    ) -> SiteFindings:
         differing, compared = self._differing(since.get((BlockCause.READINGS_DIFFER, ""), 0))
         return SiteFindings(
-            site_id=site_id,
+            site_id=self._site.site_id,
             match=None if last is None else stated(last[1]),
             match_start_s=0 if last is None else last[0].start_s,
-            doubts=self._doubts(fixes),
             differing=differing,
             compared=compared,
             evidence=self._evidence(),
             settled_s=since,
         )
-
-    def _doubts(self, fixes: list[Fix]) -> tuple[PositionDoubt, ...]:
-        placed = {fix.cable_id: self._at_site(fix.position) for fix in fixes}
-        registered = None if self._registered is None else self._registered.position
-        others = doubts_about(
-            self._connection,
-            self._site.site_id,
-            fixes,
-            tolerance_m=self._policy.position_tolerance_m,
-            placed=placed,
-        )
-        return (*away(fixes, placed=placed, registered=registered), *others)
-
-    def _at_site(self, found: Position) -> bool | None:
-        """Whether a cable is where the site is registered; None when that cannot be said.
-
-        In privacy mode the utility answered about one position only.
-        """
-        registered = self._registered
-        if registered is None:
-            return None
-        if registered.position_inside is not None and found != self._site.position:
-            return None
-        tolerance_m = self._policy.position_tolerance_m
-        return at_site(registered=registered, found=found, tolerance_m=tolerance_m)
 
     def _differing(self, since_s: int) -> tuple[int, int]:
         """Knowledge proof over the last periods of which the utility has told."""
@@ -386,4 +387,10 @@ class _Check:
 
 
 def _matcher(row: Any) -> Matcher | None:
-    return None if row.matcher_state is None else from_plain(json.loads(row.matcher_state))
+    """What is known already; None for a state of another version: all facts are still there."""
+    if row.matcher_state is None:
+        return None
+    try:
+        return from_plain(json.loads(row.matcher_state))
+    except MatcherStateError:
+        return None

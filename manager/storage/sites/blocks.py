@@ -101,6 +101,7 @@ def _values(block: SiteBlock) -> dict[str, Any]:
         "lift_s": block.lift_s,
         "lifted_by": block.lifted_by,
         "lift_reason": block.lift_reason,
+        "doubt_s": block.doubt_s,
     }
 
 
@@ -122,6 +123,7 @@ def block_of(row: Any) -> SiteBlock:
         lift_s=row.lift_s,
         lifted_by=row.lifted_by,
         lift_reason=row.lift_reason,
+        doubt_s=row.doubt_s,
         request_id=row.request_id,
     )
 

@@ -13,6 +13,7 @@ from gridcord.metering.reading import ClockState, ReadingQuality
 from gridcord.units import Period
 from manager.domain.trust.site_judgement import PeriodFacts, gather
 from manager.storage.rows import TransferRow
+from manager.storage.sites.doubted import Doubted, doubted_at, is_doubted
 from manager.storage.sites.readings import READING, newest_readings
 
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
@@ -72,6 +73,7 @@ def _transfers(
     connection: Connection, site_id: str, start_s: int, end_s: int
 ) -> dict[int, Moved | None]:
     """Sum over all cables by period; None when one of them is not usable."""
+    doubted = doubted_at(connection, site_id)
     rows = connection.execute(
         sa.select(TRANSFER).where(
             TRANSFER.c.site_id == site_id,
@@ -81,16 +83,18 @@ def _transfers(
     )
     parts: dict[int, list[Moved | None]] = {}
     for row in rows:
-        parts.setdefault(row.period_start, []).append(_moved(row))
+        parts.setdefault(row.period_start, []).append(_moved(row, doubted))
     return {start_s: sum_of_cables(moved) for start_s, moved in parts.items()}
 
 
-def _moved(row: Any) -> Moved | None:
-    """What a cable moved; None where nobody knows when."""
+def _moved(row: Any, doubted: Sequence[Doubted]) -> Moved | None:
+    """What a cable moved; None where nobody knows when, or whether it was here."""
     if row.clock_state == ClockState.UNKNOWN.value:
         return None
     taken_wh = int(row.site_to_vehicle_end_wh - row.site_to_vehicle_start_wh)
     given_wh = int(row.vehicle_to_site_end_wh - row.vehicle_to_site_start_wh)
+    if is_doubted(row, doubted, net_wh=taken_wh - given_wh):
+        return None
     if row.quality != ReadingQuality.ESTIMATED.value:
         return Moved(taken_wh - given_wh)
     connected_s = row.end_s - row.start_s
