@@ -15,6 +15,7 @@ from gridcord.chassis.credentials import TlsFiles, client_credentials, load_iden
 from gridcord.chassis.identity import Kind, Principal, Role
 from gridcord.chassis.pki import PkiFolder
 from gridcord.simulation.demo import market
+from gridcord.simulation.demo.hosts import write_terms
 from gridcord.simulation.demo.plan import (
     AREA,
     DOMAIN,
@@ -164,6 +165,9 @@ class Stage:
                     "proof_reading_s": 30.0,
                 },
                 "dispatch": {"tick_s": 0.2 * speed, "default_area": AREA},
+                "settlement": {
+                    "terms": write_terms(self.plan, self.folder / "manager" / "terms.json")
+                },
                 "bidding": {
                     "market": MARKET,
                     "every_s": 3.0 * speed,
