@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 COMMAND = [sys.executable, "-m", "gridcord.cli.main"]
 HOUSES = 3  # of which the last one cheats
-PERIODS = 4
+PERIODS = 6
 FIGURES = {
     "records_produced",
     "records_stored",
@@ -67,6 +67,18 @@ def test_its_figures_add_up(afternoon: tuple[Path, dict[str, Any]]) -> None:
     assert set(told["verdicts"]) == {"MATCHED", "MISMATCHED", "INDETERMINATE"}
     assert told["earnings_micros"] > 0
     assert told["demand_wh"] < 0
+    assert told["ledger"]["entries"] > 0
+    assert told["ledger"]["sum_micros"] == 0
+    assert told["ledger"]["accounts_micros"]["driver"] != 0
+
+
+def test_the_market_takes_a_part_of_what_is_offered(
+    afternoon: tuple[Path, dict[str, Any]],
+) -> None:
+    _, told = afternoon
+    partly = [slot for slot in told["slots"] if 0 > slot["contracted_wh"] > slot["offered_wh"]]
+    assert partly
+    assert all(slot["imbalance_micros"] is not None for slot in partly)
 
 
 def test_the_cheat_is_blocked_and_nobody_else(afternoon: tuple[Path, dict[str, Any]]) -> None:

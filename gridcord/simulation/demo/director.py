@@ -31,6 +31,7 @@ from gridcord.simulation.demo.summary import (
     Slot,
     Summary,
     count_journal,
+    count_ledger,
     count_offers,
     count_quarantined,
     take_transfers,
@@ -289,9 +290,9 @@ class Director:
         summary.records_duplicated = sum(times - 1 for times in told.values())
         summary.entries_produced = sum(count.entries for count in counts.values())
         summary.entries_stored = sum(count.acked for count in counts.values())
-        summary.records_quarantined = await asyncio.to_thread(
-            count_quarantined, self._stage.folder / "manager" / "manager.db"
-        )
+        database = self._stage.folder / "manager" / "manager.db"
+        summary.records_quarantined = await asyncio.to_thread(count_quarantined, database)
+        summary.ledger = await asyncio.to_thread(count_ledger, database)
         summary.cable_net_wh = sum(count.net_wh for count in counts.values())
         await self._count_blocks()
         await self._count_demand()

@@ -23,6 +23,8 @@ GATE_PERIOD = 2  # the auction is held at its start, and sells it and what follo
 MEMBER = "0841"
 CONTRACT_CODE = "GCD01"
 LOT_WH = 50_000  # 0.1 MW over a half hour: no smaller volume can be told to this exchange
+WANTED_WH = LOT_WH  # by others, in each half hour: of more than that the market takes a part
+RESTLESSNESS = 0.2  # of prices: no two evenings have their dearest half hours alike
 PAST_DAYS = 21  # of prices that the exchange tells
 DR_PROGRAM = "flexibility"
 DR_KILOWATTS = -6.0
@@ -63,8 +65,8 @@ def exchange(plan: DemoPlan, folder: Path, clock: dict[str, Any]) -> Program:
                 "members": [MEMBER],
                 "prices": _write_prices(plan, folder / "prices.csv"),
                 "shown_areas": [AREA],
-                "steps": 40,
-                "step_wh": LOT_WH,
+                "steps": 0,
+                "step_wh": WANTED_WH,
                 "gate_closes": f"{_local(gate_s(plan)):%H:%M:%S}",
                 "gate_days_before": 0,
             },
@@ -153,7 +155,7 @@ def openadr(plan: DemoPlan, folder: Path, vtn: Vtn, secret: str) -> dict[str, An
 def _write_prices(plan: DemoPlan, path: Path) -> Path:
     """Prices of three weeks and the day after, in the format in which the exchange tells them."""
     first = _local(plan.start_s).date()
-    series = SyntheticPrices(seed=plan.seed)
+    series = SyntheticPrices(seed=plan.seed, restlessness=RESTLESSNESS)
     columns = ",".join(f"エリアプライス{area}(円/kWh)" for area in _AREA_HEADERS)
     lines = [f"受渡日,時刻コード,{columns}"]
     for day in (first + timedelta(days=n) for n in range(-PAST_DAYS, 2)):

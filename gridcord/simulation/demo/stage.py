@@ -170,7 +170,7 @@ class Stage:
                 },
                 "bidding": {
                     "market": MARKET,
-                    "every_s": 3.0 * speed,
+                    "every_s": 5.0 * speed,
                     "sell_at_least": "12",
                     "buy_at_most": "9",
                 },

@@ -68,6 +68,39 @@ def count_quarantined(path: Path) -> int:
         connection.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerCount:
+    """What the manager's ledger holds.
+
+    Args:
+        entries: How many.
+        sum_micros: Of all lines, which is 0.
+        accounts_micros: Balance of each kind of account (`driver`, `market` ...), + what it is owed.
+    """
+
+    entries: int
+    sum_micros: int
+    accounts_micros: dict[str, int]
+
+
+def count_ledger(path: Path) -> LedgerCount:
+    """Read the manager's ledger as it lies on the disk."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    try:
+        (entries,) = connection.execute("SELECT count(*) FROM ledger_entry").fetchone()
+        lines = connection.execute("SELECT account, micros FROM ledger_posting").fetchall()
+    finally:
+        connection.close()
+    balances: Counter[str] = Counter()
+    for account, micros in lines:
+        balances[str(account).partition(":")[0].lower()] += int(micros)
+    return LedgerCount(
+        entries=int(entries),
+        sum_micros=sum(balances.values()),
+        accounts_micros=dict(sorted(balances.items())),
+    )
+
+
 def count_offers(path: Path) -> dict[int, int]:
     """What the market adapter's bids offer and want, by the beginning of the half hour.
 
@@ -142,6 +175,7 @@ class Summary:
     charged_wh: int = 0
     discharged_wh: int = 0
     earnings_micros: int = 0
+    ledger: LedgerCount | None = None
     currency: str = "JPY"
     manager_kills: int = 0
     link_cuts: int = 0
@@ -171,6 +205,8 @@ class Summary:
             found.append(f"honest sites are blocked: {', '.join(honest)}")
         if missed:
             found.append(f"cheating sites are not blocked: {', '.join(missed)}")
+        if self.ledger is not None and self.ledger.sum_micros:
+            found.append("the ledger does not sum to zero")
         if not self.records_produced:
             found.append("nothing was measured")
         return found

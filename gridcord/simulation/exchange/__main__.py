@@ -37,7 +37,7 @@ class MarketSettings(Section):
     prices: FilePath | None = None
     seed: int = 1
     shown_areas: tuple[str, ...] = ("tokyo",)
-    steps: int = Field(default=20, ge=1)
+    steps: int = Field(default=20, ge=0)
     step_wh: int = Field(default=500_000, ge=50_000, multiple_of=50_000)
     step_micros_per_kwh: int = Field(default=100_000, ge=10_000, multiple_of=10_000)
     gate_closes: time = time(10, 0)

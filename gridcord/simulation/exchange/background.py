@@ -17,7 +17,8 @@ class Depth:
     """How deep the background is.
 
     Args:
-        steps: Steps above and below the price, >= 1.
+        steps: Steps above and below the one at the price, >= 0; with none, whoever offers more
+            than one step is taken in part.
         step_micros_per_kwh: Distance between steps, > 0, a multiple of the tick.
         step_wh: Energy of one step, Wh, > 0, a multiple of the lot.
         spread_steps: Steps between the best want and the best offer in continuous trade, >= 1.

@@ -48,10 +48,12 @@ class SyntheticPrices:
     Args:
         seed: Any number.
         level_jpy_per_mwh: Price around which all of it moves, > 0.
+        restlessness: Deviation of the logarithm of each half hour's price from the day's shape.
     """
 
     seed: int
     level_jpy_per_mwh: int = 11_000
+    restlessness: float = 0.06
 
     def price_jpy_per_mwh(self, *, area_cd: str, day: date, number: int) -> int:
         """Price of a half hour."""
@@ -60,7 +62,8 @@ class SyntheticPrices:
             _season(day)
             * (0.86 if day.weekday() >= 5 else 1.0)
             * self._daily_shape(area_cd, day, hour)
-            * math.exp(0.18 * self._noise("day", day) + 0.06 * self._noise(area_cd, day, number))
+            * math.exp(0.18 * self._noise("day", day))
+            * math.exp(self.restlessness * self._noise(area_cd, day, number))
         )
         steps = round(self.level_jpy_per_mwh * factor / PRICE_STEP_JPY_PER_MWH)
         return max(FLOOR_JPY_PER_MWH, steps * PRICE_STEP_JPY_PER_MWH)
