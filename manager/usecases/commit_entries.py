@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -74,7 +75,7 @@ class Committer:
         self._room.set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._commits = 0
+        self._last_s = -math.inf  # on the loop's clock
 
     @property
     def pending(self) -> int:
@@ -101,7 +102,7 @@ class Committer:
             batch = self._next_batch()
             self._room.set()
             await self._commit(batch)
-            self._commits += 1
+            self._last_s = asyncio.get_running_loop().time()
             if not self._pending:
                 self._idle.set()
 
@@ -120,14 +121,19 @@ class Committer:
         """Wait until a burst is over: nothing to commit for `CALM_S`, or `at_most_s` have passed.
 
         What derives from entries waits here: it shares the writer with those still to be confirmed.
+        Where it is calm already, there is no wait.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(at_most_s):
-                seen = -1
-                while seen != self._commits or not self._idle.is_set():
+                while (left_s := self._restless_s()) > 0:
+                    await asyncio.sleep(left_s)
                     await self._idle.wait()
-                    seen = self._commits
-                    await asyncio.sleep(CALM_S)
+
+    def _restless_s(self) -> float:
+        """Seconds that are still to be waited for calm if nothing comes; 0 when it is calm."""
+        if not self._idle.is_set():
+            return CALM_S
+        return max(0.0, self._last_s + CALM_S - asyncio.get_running_loop().time())
 
     async def _commit(self, batch: list[tuple[ReceivedEntry, Session]]) -> None:
         sessions = {

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from manager.domain.records.logged_entry import LoggedEntry, ReadEntry
 from manager.ports import Projection, StoreFull, StoreUnavailable
 from manager.usecases.read_entries import EntryReader
 
 MOST_ENTRIES = 250  # of one transaction: so long may a confirmation have to wait for it
+MOST_LOADED = 1000  # entries taken from the log at once
 LOOK_S = 1.0  # real seconds: entries of another process of the manager, or after a failure
 
 log = structlog.get_logger()
@@ -65,13 +67,32 @@ class Projector:
                 continue
 
     async def step(self) -> bool:
-        """Project one batch; False when there was nothing."""
-        entries = await self._projection.pending(MOST_ENTRIES)
-        if not entries:
-            return False
+        """Project what waits, batch by batch; False when there was nothing.
+
+        The next batch is read while one is applied; the log's order is kept.
+        """
+        entries = await self._projection.pending(MOST_LOADED)
+        batches = [entries[at : at + MOST_ENTRIES] for at in range(0, len(entries), MOST_ENTRIES)]
+        reading = self._begin_to_read(batches)
+        try:
+            while reading is not None:
+                read = await reading
+                reading = self._begin_to_read(batches)
+                await self._apply(read)
+        finally:
+            if reading is not None:
+                reading.cancel()
+        return bool(entries)
+
+    def _begin_to_read(
+        self, batches: list[list[LoggedEntry]]
+    ) -> asyncio.Task[list[ReadEntry]] | None:
+        """Read the first of the batches and take it away; None when there is none."""
+        return asyncio.create_task(self._reader.read(batches.pop(0))) if batches else None
+
+    async def _apply(self, read: list[ReadEntry]) -> None:
         if self._calm is not None:
             await self._calm()
-        read = await self._reader.read(entries)
         await self._projection.apply(read, now_s=int(self._now()))
         doubted = [each for each in read if each.doubt is not None]
         for each in doubted:
@@ -83,6 +104,5 @@ class Projector:
                 reason=each.doubt.reason,
                 detail=each.doubt.detail,
             )
-        log.info("entries.projected", entries=len(entries), quarantined=len(doubted))
+        log.info("entries.projected", entries=len(read), quarantined=len(doubted))
         self._projected()
-        return True

@@ -116,7 +116,7 @@ def _pending(connection: Connection, limit: int) -> list[LoggedEntry]:
             rated_power_w=row.rated_power_w or 0,
             receive_s=row.receive_s,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(query).all()
     ]
 
 

@@ -1,4 +1,4 @@
-"""The queue before a commit: nobody fills it alone, and everybody's order is kept."""
+"""The queue before a commit: nobody fills it alone, everybody's order is kept; when it is calm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import cast
 from gridcord.session.entry import EntryKey, digest_of
 from gridcord.session.manager import Decision, Folded, Offer
 from manager.ports import Journals, ReceivedEntry
-from manager.usecases.commit_entries import Committer
+from manager.usecases.commit_entries import CALM_S, Committer
 
 MOST = 4
 
@@ -84,6 +84,33 @@ def test_a_cable_that_ignores_its_window_fills_its_own_share_only() -> None:
         stored = [key.sequence for batch in journals.batches for key in batch if key[0] != "modest"]
         assert stored == list(range(1, 31))
         assert modest.acked == 1
+        running.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_who_derives_waits_for_the_end_of_a_burst_and_only_for_that() -> None:
+    async def scenario() -> None:
+        journals = SlowJournals()
+        committer = Committer(journals=cast(Journals, journals), now=lambda: 0.0)
+        loop = asyncio.get_running_loop()
+        running = asyncio.create_task(committer.run())
+        began_s = loop.time()
+        for _ in range(1_000):
+            await committer.calm(at_most_s=30)
+        assert loop.time() - began_s < 1_000 * CALM_S
+
+        stream = Stream("cable")
+        await committer.offer(stream.entry(1), stream)
+        calming = asyncio.create_task(committer.calm(at_most_s=30))
+        await asyncio.sleep(3 * CALM_S)
+        assert not calming.done()
+        journals.may.release()
+        await asyncio.wait_for(calming, 30)
+        assert stream.acked == 1
+        await committer.offer(stream.entry(2), stream)
+        await committer.calm(at_most_s=2 * CALM_S)
+        assert stream.acked == 1, "a burst without end is waited for no longer than told"
         running.cancel()
 
     asyncio.run(scenario())
