@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 COMMAND = [sys.executable, "-m", "gridcord.cli.main"]
 HOUSES = 3  # of which the last one cheats
 PERIODS = 6
+MONTH = "2026-06"
 FIGURES = {
     "records_produced",
     "records_stored",
@@ -99,6 +100,19 @@ def test_the_kept_day_holds_its_evidence(
     assert exported.returncode == 0, exported.stdout + exported.stderr
     rows = csv.read_text("utf-8").splitlines()
     assert len(rows) - 1 == told["records_stored"]
+    bundle, data = tmp_path / "day.zip", ("--data", str(kept))
+    exported = run("evidence", "export", *data, "-o", str(bundle))
+    assert exported.returncode == 0, exported.stdout + exported.stderr
+    verified = run("evidence", "verify", str(bundle), "--complete")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_host_of_the_kept_day_has_a_statement(afternoon: tuple[Path, dict[str, Any]]) -> None:
+    kept, _ = afternoon
+    shown = run("statement", "host", "host-00", "--month", MONTH, "--data", str(kept), "--json")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    sums = json.loads(shown.stdout)["by_purpose_micros"]
+    assert sums["HOST_FEE"] > 0 > sums["OWN_ENERGY"]
 
 
 def test_broken_off_it_leaves_nothing_running(tmp_path: Path) -> None:
