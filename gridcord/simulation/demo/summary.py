@@ -75,7 +75,7 @@ class LedgerCount:
     Args:
         entries: How many.
         sum_micros: Of all lines, which is 0.
-        accounts_micros: What each kind of account (`driver`, `market` ...) is owed, -: what it owes.
+        accounts_micros: What each kind of account (`driver`, `market` ...) is owed; - owes.
     """
 
     entries: int
