@@ -97,7 +97,7 @@ class Dispatcher:
         sessions: The live sessions of this process.
         now: The manager's clock, seconds since 1970 UTC.
         sleep: Waits on that clock.
-        tick_s: Between two rounds, seconds.
+        tick_s: Between two rounds, seconds; one more is made when a period begins.
         policy: How the fleet is steered.
         kept: What is counted on when a period begins; None to keep nothing.
     """
@@ -136,7 +136,13 @@ class Dispatcher:
                 await self.step()
             except (StoreFull, StoreUnavailable) as error:
                 log.error("demand.not_read", error=str(error)[:200])
-            await self._sleep(self._tick_s)
+            await self._sleep(self._until_next())
+
+    def _until_next(self) -> float:
+        """Until the next round: a tick, or the end of the period where that comes before it."""
+        now_s = self._now()
+        period = Period.containing(now_s, self._policy.period_s)
+        return min(self._tick_s, period.end_s - now_s)
 
     async def step(self) -> None:
         """One round over all areas."""

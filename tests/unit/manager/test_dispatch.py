@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -94,8 +94,8 @@ class Street:
     loadings: Mapping[str, Sequence[AssetLoading]] = field(default_factory=dict)
     kept: Expectations | None = None
 
-    def dispatcher(self) -> Dispatcher:
-        async def sleep(seconds: float) -> None:
+    def dispatcher(self, sleep: Callable[[float], Awaitable[None]] | None = None) -> Dispatcher:
+        async def passing(seconds: float) -> None:
             self.now_s += seconds
 
         return Dispatcher(
@@ -103,7 +103,7 @@ class Street:
             rules=Loadings(self.loadings),
             sessions=lambda: self.cars,
             now=lambda: self.now_s,
-            sleep=sleep,
+            sleep=sleep or passing,
             tick_s=2.0,
             policy=DispatchPolicy(
                 steering=SteeringRules(horizon_s=30.0),
@@ -149,6 +149,23 @@ def test_after_the_period_nothing_is_asked_and_nothing_flows(street: Street) -> 
     assert street.power_w == 0
     assert street.cars[0].reasons[-1] == "IDLE"
     assert street.demands.noted.get(("3", NEXT), Progress()) == Progress()
+
+
+def test_a_round_is_made_when_a_period_begins(street: Street) -> None:
+    """What a contract asked for ends with its period, not with the tick after it."""
+    street.now_s = NEXT.start_s - 1.5
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        street.now_s += seconds
+        if len(waited) == 2:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(street.dispatcher(sleep).run())
+    assert waited == [1.5, 2.0]
+    assert street.cars[0].reasons == ["CONTRACT", "IDLE"]
 
 
 def test_energy_is_counted_to_the_end_of_its_period(street: Street) -> None:
