@@ -11,7 +11,7 @@ from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.server import Service
-from market_adapter.connections import open_feed, open_prices, open_profile, open_venue
+from market_adapter.connections import open_feed, open_prices, open_profile, open_venues
 from market_adapter.domain.profile import MarketProfile
 from market_adapter.metrics import BidWatch
 from market_adapter.ports import SignalFeed
@@ -31,20 +31,24 @@ async def run_adapter(settings: MarketAdapterSettings) -> ExitCode:
         store = MarketStore(settings.store.file)  # first: who has it alone may touch the rest
         closing.callback(store.close)
         profile = open_profile(settings.venue)
-        venue = open_venue(settings.venue, profile=profile, clock=clock)
-        if venue is not None:
+        venues = open_venues([settings.venue, settings.intraday], clock=clock)
+        for venue, _ in venues.values():
             closing.push_async_callback(venue.close)
         feed = open_feed(settings.openadr)
         if feed is not None:
             closing.push_async_callback(feed.close)
         async with Lifecycle(clock=clock) as lifecycle:
-            market = {} if venue is None else {profile.market_id: venue}
-            if store.unsent(profile.market_id):
+            unsettled_s = [
+                told.settle_s for market_id, (_, told) in venues.items() if store.unsent(market_id)
+            ]
+            if unsettled_s:
                 # What a process before this one sent may still be on its way inside the venue.
-                await clock.sleep(settings.venue.settle_s)
-            desk = Desk(store=store, venues=market, clock=clock)
-            rounds = partial(desk.run, every_s=settings.venue.round_s)
-            lifecycle.add("desk", rounds, on_failure=_RESTART)
+                await clock.sleep(max(unsettled_s))
+            markets = {market_id: venue for market_id, (venue, _) in venues.items()}
+            desk = Desk(store=store, venues=markets, clock=clock)
+            for market_id, (_, told) in venues.items():
+                rounds = partial(desk.run, market_id, every_s=told.round_s)
+                lifecycle.add(f"desk.{market_id}", rounds, on_failure=_RESTART)
             lifecycle.add("figures", BidWatch(store).run, on_failure=_RESTART)
             if feed is not None:
                 _listen(lifecycle, feed, settings.openadr, store, profile, clock)
@@ -55,7 +59,7 @@ async def run_adapter(settings: MarketAdapterSettings) -> ExitCode:
                     learn_prices, source=source, store=store, clock=clock, every_s=look_s
                 )
                 lifecycle.add("imbalance_prices", learn, on_failure=_RESTART)
-            profiles = {market_id: each.profile for market_id, each in market.items()}
+            profiles = {market_id: each.profile for market_id, each in markets.items()}
             servicer = MarketServicer(desk=desk, store=store, profiles=profiles, now=clock.now)
             await start_server(
                 settings, lifecycle=lifecycle, policy=POLICY, services=[_service(servicer)]

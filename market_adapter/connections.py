@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +26,34 @@ from market_adapter.venues.openadr.ven3 import Ven3, VenSettings
 from market_adapter.venues.price_file import Journal, JournalError, PriceFile, read_price_file
 
 T = TypeVar("T")
+Pools = dict[tuple[str, int, str], Pool]  # by host, port and member, whom the exchange counts
+
+
+def open_venues(
+    sections: Sequence[VenueSettings], *, clock: Clock
+) -> Mapping[str, tuple[Venue, VenueSettings]]:
+    """The venues that settings name, by market id, each with its settings.
+
+    Raises:
+        SettingsError: See `open_venue`; or two are of one market or of other periods.
+        OSError: A file or folder cannot be used.
+    """
+    found: dict[str, tuple[Venue, VenueSettings]] = {}
+    pools: Pools = {}
+    for settings in sections:
+        profile = open_profile(settings)
+        venue = open_venue(settings, profile=profile, clock=clock, pools=pools)
+        if venue is None:
+            continue
+        if profile.market_id in found:
+            message = f"{settings.section}.profile: another venue trades at {profile.market_id}"
+            raise SettingsError(message)
+        lengths = {each.profile.calendar.length_s for each, _ in found.values()}
+        if lengths - {profile.calendar.length_s}:
+            message = f"{settings.section}.profile: its periods are of another length"
+            raise SettingsError(message)
+        found[profile.market_id] = venue, settings
+    return found
 
 
 def open_profile(settings: VenueSettings) -> MarketProfile:
@@ -39,12 +68,20 @@ def open_profile(settings: VenueSettings) -> MarketProfile:
             return read_profile(settings.profile_file)
         return built_in_profile(settings.profile)
     except ProfileError as error:
-        message = f"venue.profile: {error}"
+        message = f"{settings.section}.profile: {error}"
         raise SettingsError(message) from error
 
 
-def open_venue(settings: VenueSettings, *, profile: MarketProfile, clock: Clock) -> Venue | None:
+def open_venue(
+    settings: VenueSettings, *, profile: MarketProfile, clock: Clock, pools: Pools
+) -> Venue | None:
     """The venue; None for none.
+
+    Args:
+        settings: What it is.
+        profile: What its market takes.
+        clock: Time.
+        pools: Connections to exchanges; venues of one exchange share them.
 
     Raises:
         SettingsError: Something that this kind of venue needs is missing or cannot be used.
@@ -56,10 +93,10 @@ def open_venue(settings: VenueSettings, *, profile: MarketProfile, clock: Clock)
         case "price_file":
             return _price_file(settings, profile, clock)
         case "file_drop":
-            folder = _needed("venue.folder", settings.folder, "file_drop")
+            folder = _needed(f"{settings.section}.folder", settings.folder, "file_drop")
             return FileDrop(profile=profile, folder=Folder(root=folder, form=settings.form))
         case "jepx":
-            return _jepx(settings, profile, clock)
+            return _jepx(settings, profile, clock, pools)
 
 
 def open_feed(settings: OpenAdrSettings) -> SignalFeed | None:
@@ -86,8 +123,9 @@ def open_prices(settings: ImbalanceSettings, *, clock: Clock) -> PriceSource | N
 
 
 def _price_file(settings: VenueSettings, profile: MarketProfile, clock: Clock) -> Venue:
-    prices = _needed("venue.prices", settings.prices, "price_file")
-    journal = _needed("venue.journal", settings.journal, "price_file")
+    section = settings.section
+    prices = _needed(f"{section}.prices", settings.prices, "price_file")
+    journal = _needed(f"{section}.journal", settings.journal, "price_file")
     try:
         return PriceFile(
             profile=profile,
@@ -100,44 +138,48 @@ def _price_file(settings: VenueSettings, profile: MarketProfile, clock: Clock) -
             ),
         )
     except JepxCsvError as error:
-        message = f"venue.prices: {prices}: {error}"
+        message = f"{section}.prices: {prices}: {error}"
         raise SettingsError(message) from error
     except JournalError as error:
-        message = f"venue.journal: {error}"
+        message = f"{section}.journal: {error}"
         raise SettingsError(message) from error
 
 
-def _jepx(settings: VenueSettings, profile: MarketProfile, clock: Clock) -> Venue:
+def _jepx(settings: VenueSettings, profile: MarketProfile, clock: Clock, pools: Pools) -> Venue:
+    section = settings.section
     if not profile.areas.items() <= AREA_CODES.items():
-        message = f"venue.profile: {profile.market_id} has areas that JEPX does not have"
+        message = f"{section}.profile: {profile.market_id} has areas that JEPX does not have"
         raise SettingsError(message)
-    pool = Pool(endpoint=_endpoint(settings), clock=clock)
+    endpoint = _endpoint(settings)
+    place = endpoint.host, endpoint.port, endpoint.member
+    pool = pools.setdefault(place, Pool(endpoint=endpoint, clock=clock))
     kind = JepxDayAhead if profile.clearing is Clearing.AUCTION else JepxIntraday
     return kind(
         profile=profile,
         pool=pool,
-        contract_code=_needed("venue.contract_code", settings.contract_code, "jepx"),
+        contract_code=_needed(f"{section}.contract_code", settings.contract_code, "jepx"),
         clock=clock,
         settle_s=settings.settle_s,
     )
 
 
 def _endpoint(settings: VenueSettings) -> Endpoint:
-    roots = _needed("venue.roots", settings.roots, "jepx")
+    section = settings.section
+    roots = _needed(f"{section}.roots", settings.roots, "jepx")
     return Endpoint(
-        host=_needed("venue.host", settings.host, "jepx"),
-        port=_needed("venue.port", settings.port, "jepx"),
-        tls=_trust(roots),
-        member=_needed("venue.member", settings.member, "jepx"),
+        host=_needed(f"{section}.host", settings.host, "jepx"),
+        port=_needed(f"{section}.port", settings.port, "jepx"),
+        tls=_trust(f"{section}.roots", roots),
+        member=_needed(f"{section}.member", settings.member, "jepx"),
         timeout_s=settings.timeout_s,
     )
 
 
-def _trust(roots: Path) -> ssl.SSLContext:
+def _trust(key: str, roots: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=roots)
     except (ssl.SSLError, OSError) as error:
-        message = f"venue.roots: {roots}: no certificates: {error}"
+        message = f"{key}: {roots}: no certificates: {error}"
         raise SettingsError(message) from error
 
 

@@ -25,6 +25,8 @@ class VenueSettings(Section):
     `contract_code`.
     """
 
+    section: ClassVar[str] = "venue"
+
     kind: Literal["none", "price_file", "file_drop", "jepx"] = "none"
     profile: str = "jepx.dayahead"
     profile_file: FilePath | None = None
@@ -41,6 +43,17 @@ class VenueSettings(Section):
     timeout_s: float = Field(default=30.0, gt=0)
     settle_s: float = Field(default=5.0, ge=0)
     round_s: float = Field(default=30.0, gt=0)
+
+
+class IntradaySettings(VenueSettings):
+    """`[intraday]`: a second venue beside `[venue]`, such as the same exchange's other market.
+
+    Its keys are those of `[venue]`. Both trade in one store: their contracts add up to one demand.
+    """
+
+    section: ClassVar[str] = "intraday"
+
+    profile: str = "jepx.intraday"
 
 
 class OpenAdrSettings(Section):
@@ -85,5 +98,6 @@ class MarketAdapterSettings(ServerSettings):
 
     store: StoreSettings
     venue: VenueSettings = VenueSettings()
+    intraday: IntradaySettings = IntradaySettings()
     openadr: OpenAdrSettings = OpenAdrSettings()
     imbalance: ImbalanceSettings = ImbalanceSettings()

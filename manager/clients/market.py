@@ -116,7 +116,8 @@ def _contract(message: pb.Contract) -> AreaContract:
         area_id=message.area_id,
         period=period_from_proto(message.period),
         contract=Contract(
-            contract_id=message.contract_id,
+            # Venues number on their own; of two in one adapter the numbers may meet.
+            contract_id=f"{message.market_id}/{message.contract_id}",
             energy_wh=sign * message.energy_wh,
             price=price_from_proto(message.price, field="contract.price"),
         ),

@@ -100,14 +100,15 @@ class Desk:
             with _unavailable(market_id):
                 await self._prices(market_id)
 
-    async def run(self, *, every_s: float) -> None:
-        """Go round all markets for ever.
+    async def run(self, market_id: str, *, every_s: float) -> None:
+        """Go round one market for ever.
 
         Args:
+            market_id: Which.
             every_s: Time between rounds, seconds of the clock.
         """
         while True:
-            await asyncio.gather(*(self.round(market_id) for market_id in self._venues))
+            await self.round(market_id)
             await self._clock.sleep(every_s)
 
     def _refusal(self, bid: Bid) -> BidRefused | None:

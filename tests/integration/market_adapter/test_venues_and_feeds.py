@@ -60,6 +60,21 @@ def dropped(folder: Path) -> list[dict[str, str]]:
     return [row for text in texts for row in csv.DictReader(io.StringIO(text))]
 
 
+def taken(folder: Path, bid: pb.Bid) -> None:
+    """The market's answer: it has the bid."""
+    answer = f"bid_id,result,venue_bid_id,detail\n{bid.bid_id},TAKEN,v-1,\n"
+    write_whole(folder / "in" / "acknowledgements-1.csv", answer.encode())
+
+
+def contracted(folder: Path, bid: pb.Bid, *, lots: int) -> None:
+    """The market's answer: so much of a bid."""
+    contract = (
+        "contract_id,bid_id,energy_wh,currency,price_per_kwh,made_at\n"
+        f"c-1,{bid.bid_id},{lots * PROFILE.lot_wh},JPY,21.50,2026-11-23T01:10:00Z\n"
+    )
+    write_whole(folder / "in" / "contracts-1.csv", contract.encode())
+
+
 def test_files_out_and_in_make_a_contract(tmp_path: Path) -> None:
     folder = tmp_path / "drop"
     venue = {"kind": "file_drop", "folder": str(folder), **ROUNDS}
@@ -72,23 +87,56 @@ def test_files_out_and_in_make_a_contract(tmp_path: Path) -> None:
             (row,) = dropped(folder)
             assert (row["action"], row["bid_id"]) == ("PLACE", bid.bid_id)
             assert (row["side"], row["energy_wh"]) == ("SELL", str(bid.energy_wh))
-            answer = f"bid_id,result,venue_bid_id,detail\n{bid.bid_id},TAKEN,v-1,\n"
-            write_whole(folder / "in" / "acknowledgements-1.csv", answer.encode())
+            taken(folder, bid)
             await until(
                 lambda: stub.ListBids(pb.ListBidsRequest()),
                 lambda listed: listed.bids[0].state == pb.BID_STATE_SUBMITTED,
             )
-            contract = (
-                "contract_id,bid_id,energy_wh,currency,price_per_kwh,made_at\n"
-                f"c-1,{bid.bid_id},{3 * PROFILE.lot_wh},JPY,21.50,2026-11-23T01:10:00Z\n"
-            )
-            write_whole(folder / "in" / "contracts-1.csv", contract.encode())
+            contracted(folder, bid, lots=3)
             told = await demand_of(stub, PERIOD)
         assert told.demand.target_wh == -3 * PROFILE.lot_wh
         assert (folder / "in" / "contracts-1.csv.ok").exists()
 
     tables = {"venue": venue, "clock": BEFORE}
     with running_adapter(Kind.MARKET, tmp_path / "market", tables) as adapter:
+        asyncio.run(story(adapter))
+
+
+def test_contracts_of_two_venues_make_one_demand(tmp_path: Path) -> None:
+    """Sold day-ahead, bought back in part during the day, in one process."""
+    folders = {name: tmp_path / name for name in ("venue", "intraday")}
+    sold, bought = sell(4), sell(1)
+    bought.market_id, bought.side = "jepx.intraday", pb.SIDE_BUY
+
+    async def story(adapter: Adapter) -> None:
+        async with adapter.channel() as channel:
+            stub = MarketServiceStub(channel)
+            listed = await stub.ListMarkets(pb.ListMarketsRequest())
+            assert {each.market_id for each in listed.markets} == {"jepx.dayahead", "jepx.intraday"}
+            await place(stub, sold)
+            assert (await place(stub, bought)).reason == "GATE_NOT_OPEN"
+        adapter.restart(clock=clock(timedelta(hours=-8)))  # the evening before
+        bought.bid_id = sell(1).bid_id
+        async with adapter.channel() as channel:
+            stub = MarketServiceStub(channel)
+            await place(stub, bought)
+            for folder, bid, lots in zip(folders.values(), (sold, bought), (4, 1), strict=True):
+                (row,) = dropped(folder)
+                assert row["bid_id"] == bid.bid_id
+                taken(folder, bid)
+                contracted(folder, bid, lots=lots)
+            stream = stub.WatchDemand(pb.WatchDemandRequest())
+            await first(
+                stream,
+                lambda each: has_demand(each) and each.demand.target_wh == -3 * PROFILE.lot_wh,
+            )
+            stream.cancel()
+
+    tables: dict[str, Any] = {
+        name: {"kind": "file_drop", "folder": str(folder), **ROUNDS}
+        for name, folder in folders.items()
+    }
+    with running_adapter(Kind.MARKET, tmp_path / "market", tables | {"clock": BEFORE}) as adapter:
         asyncio.run(story(adapter))
 
 

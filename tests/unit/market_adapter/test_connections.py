@@ -10,9 +10,9 @@ import pytest
 from gridcord.chassis.settings import SettingsError
 from gridcord.simulation.exchange import tls
 from gridcord.testing.clock import ManualClock
-from market_adapter.connections import open_feed, open_profile, open_venue
+from market_adapter.connections import open_feed, open_profile, open_venue, open_venues
 from market_adapter.ports import Venue
-from market_adapter.settings import OpenAdrSettings, VenueSettings
+from market_adapter.settings import IntradaySettings, OpenAdrSettings, VenueSettings
 from market_adapter.venues.file_drop.venue import FileDrop
 from market_adapter.venues.jepx.day_ahead import JepxDayAhead
 from market_adapter.venues.jepx.intraday import JepxIntraday
@@ -25,7 +25,7 @@ MEMBER = {"kind": "jepx", "host": "localhost", "port": 1, "member": "0841"}
 
 def venue(**keys: Any) -> Venue | None:
     settings = VenueSettings(**keys)
-    return open_venue(settings, profile=open_profile(settings), clock=ManualClock())
+    return open_venue(settings, profile=open_profile(settings), clock=ManualClock(), pools={})
 
 
 @pytest.fixture
@@ -114,3 +114,41 @@ def test_what_a_feed_lacks_is_named(
     given = {key: files.get(str(value), value) for key, value in keys.items()}
     with pytest.raises(SettingsError, match=complaint):
         open_feed(OpenAdrSettings(url="https://vtn.example", **given))
+
+
+def test_two_venues_of_one_exchange_share_its_connections(files: dict[str, Path]) -> None:
+    keys: dict[str, Any] = {**MEMBER, "roots": files["roots"], "contract_code": "ABCD8"}
+    found = open_venues([VenueSettings(**keys), IntradaySettings(**keys)], clock=ManualClock())
+    (day_ahead, _), (intraday, told) = found["jepx.dayahead"], found["jepx.intraday"]
+    assert isinstance(day_ahead, JepxDayAhead)
+    assert isinstance(intraday, JepxIntraday)
+    assert day_ahead.pool is intraday.pool
+    assert told.section == "intraday"
+    other = IntradaySettings(**{**keys, "member": "0842"})
+    found = open_venues([VenueSettings(**keys), other], clock=ManualClock())
+    assert len({id(each.pool) for each, _ in found.values()}) == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"kind": "file_drop"}, "intraday.folder: file_drop needs it"),
+        ({"kind": "file_drop", "folder": ".", "profile": "jepx.dayahead"}, "intraday.profile"),
+        ({"kind": "file_drop", "folder": ".", "profile_file": "hourly"}, "of another length"),
+        ({"kind": "price_file", "prices": "prices"}, "intraday.journal: price_file needs it"),
+        ({"kind": "jepx", "roots": "other"}, "intraday.host: jepx needs it"),
+    ],
+)
+def test_what_the_second_venue_lacks_is_named_by_its_section(
+    files: dict[str, Path], second: dict[str, Any], said: str
+) -> None:
+    hourly = files["profile"].read_text("utf-8").replace("_s = 1800", "_s = 3600")
+    (files["folder"] / "hourly").write_text(hourly, "utf-8")
+    paths = {
+        key: files["folder"] / second[key]
+        for key in ("folder", "profile_file", "prices", "roots")
+        if key in second
+    }
+    first = VenueSettings(kind="file_drop", folder=files["folder"] / "first")
+    with pytest.raises(SettingsError, match=said):
+        open_venues([first, IntradaySettings(**second | paths)], clock=ManualClock())

@@ -259,7 +259,7 @@ def test_a_bid_placed_while_the_venue_is_away_is_sent_by_a_later_round(tmp_path:
         bid = floor.bid(limit=DEAR)
         result = status((await desk.place([bid]))[bid.bid_id])
         assert (result.state, result.is_closed) == (BidState.SUBMITTING, False)
-        running = asyncio.create_task(desk.run(every_s=60))
+        running = asyncio.create_task(desk.run(floor.profile.market_id, every_s=60))
         await eventually(lambda: floor.clock.sleepers > 0)
         assert venue.seen == []
         venue.is_away = False
