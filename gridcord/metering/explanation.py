@@ -27,6 +27,9 @@ _CONCLUSIONS = {
 }
 
 
+_NOTHING = "0.00"
+
+
 def explain(match: Match) -> str:
     """Say what was expected, what was seen, how sure that is, and the odds of the best alternative.
 
@@ -44,13 +47,19 @@ def explain(match: Match) -> str:
 
 
 def _should_move(change_wh: int) -> str:
-    return (
-        f"should have {'fallen' if change_wh < 0 else 'risen'} by {abs(change_wh) / 1000:.2f} kWh"
-    )
+    if (amount := _kwh(change_wh)) == _NOTHING:
+        return "should have stayed the same"
+    return f"should have {'fallen' if change_wh < 0 else 'risen'} by {amount} kWh"
 
 
 def _moved(change_wh: int) -> str:
-    return f"{'fell' if change_wh < 0 else 'rose'} by {abs(change_wh) / 1000:.2f}"
+    if (amount := _kwh(change_wh)) == _NOTHING:
+        return "stayed the same"
+    return f"{'fell' if change_wh < 0 else 'rose'} by {amount}"
+
+
+def _kwh(change_wh: int) -> str:
+    return f"{abs(change_wh) / 1000:.2f}"
 
 
 def _conclusion(match: Match) -> str:

@@ -244,6 +244,25 @@ def test_a_mismatch_explains_itself_in_one_sentence() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expected_wh", "observed_wh", "said"),
+    [
+        (-740, -30, "should have fallen by 0.74 kWh, it fell by 0.03 ± 0.20 kWh"),
+        (740, 4, "should have risen by 0.74 kWh, it stayed the same ± 0.20 kWh"),
+        (0, 500, "should have stayed the same, it rose by 0.50 ± 0.20 kWh"),
+    ],
+)
+def test_a_change_is_told_in_words(expected_wh: int, observed_wh: int, said: str) -> None:
+    match = Match(
+        finding=Finding.UNDECIDED,
+        reason=Reason.EVIDENCE_THIN,
+        expected_change_wh=expected_wh,
+        observed_change_wh=observed_wh,
+        uncertainty_wh=200,
+    )
+    assert explain(match).startswith(f"the meter {said}")
+
+
 def test_every_reason_has_words() -> None:
     for reason in Reason:
         assert explain(Match(finding=Finding.UNDECIDED, reason=reason)) or reason in (
