@@ -244,6 +244,7 @@ class Manager:
             policy=proof_policy(self._settings),
             cables=lambda: self.links,
             resources=lambda: self.resources,
+            permitted=self.permits.while_proving,
             now=self._clock.now,
             sleep=self._clock.sleep,
             changed=self.permits.look_now,

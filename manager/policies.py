@@ -76,6 +76,7 @@ def check_policy(settings: ManagerSettings) -> CheckPolicy:
         period_s=settings.period_s,
         position_tolerance_m=match.position_tolerance_m,
         has_utility=settings.utility is not None,
+        believed_s=match.proof_again_s,
     )
 
 

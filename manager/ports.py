@@ -199,13 +199,15 @@ class CheckedSite:
         site_id: The site.
         match: The last conclusion; None without one.
         blocks: New ones.
-        suspect: An active proof would settle it.
+        suspect: Its readings raise a suspicion that an active proof would settle.
+        appealable: A block is in force that an active proof would lift.
     """
 
     site_id: SiteId
     match: StatedMatch | None
     blocks: tuple[SiteBlock, ...]
     suspect: bool
+    appealable: bool = False
 
 
 class SiteChecks(Protocol):

@@ -35,7 +35,7 @@ class SiteChecker:
         sleep: Waits on that clock.
         every_s: Between two looks, seconds.
         blocked: Called when a site was blocked: directives change at once.
-        suspected: Called with a site that an active proof would settle.
+        suspected: Called with a site that an active proof would settle or let in again.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class SiteChecker:
             )
         if checked.blocks:
             self._blocked()
-        elif checked.suspect:
+        if checked.suspect or checked.appealable:
             await self._suspected(checked)
 
     async def _ask(self, site: SiteToCheck) -> RegisteredSite | None:

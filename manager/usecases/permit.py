@@ -127,8 +127,17 @@ class Permits:
     async def grant(self, session: PermittedSession) -> tuple[DirectiveReceived, Granted]:
         """Decide for a session that opens; the answer goes into its welcome."""
         situation = await self._rules.situation([session.site_id])
-        granted = self._decide(session, situation)
+        granted = self._decide(session, situation, proving=session.proving)
         return self._directive(session, granted), granted
+
+    async def while_proving(self, site_id: str) -> dict[str, Permission]:
+        """What the cables that are connected at a site might do while they prove it, by cable."""
+        situation = await self._rules.situation([site_id])
+        return {
+            session.device_id: self._decide(session, situation, proving=True).permission
+            for session in self._sessions()
+            if session.site_id == site_id
+        }
 
     def at_site(self, site_id: str) -> Granted:
         """What something may do that hangs on no cable: nothing before the first look there, and
@@ -171,14 +180,16 @@ class Permits:
         self._due = {device: due for device, due in self._due.items() if device in live}
         self._versions = {device: n for device, n in self._versions.items() if device in live}
         for session in sessions:
-            granted = self._decide(session, situation)
+            granted = self._decide(session, situation, proving=session.proving)
             if granted != session.granted or now >= self._due.get(session.device_id, 0.0):
                 session.direct(self._directive(session, granted), granted)
 
-    def _decide(self, session: PermittedSession, situation: SiteSituation) -> Granted:
+    def _decide(
+        self, session: PermittedSession, situation: SiteSituation, *, proving: bool
+    ) -> Granted:
         at_site = situation.blocks.get(session.site_id, ())
         blocks = [block for block in at_site if block.concerns(session.device_id)]
-        if session.proving:  # an appeal lets the pattern through where it can lift the block
+        if proving:  # an appeal lets the pattern through where it can lift the block
             blocks = [block for block in blocks if not can_be_proven(block)]
         loadings = list(situation.loadings.get(session.site_id, ()))
         if session.asset_loading is not None:
@@ -191,7 +202,7 @@ class Permits:
             policy=self._policy,
             before=session.granted,
         )
-        if session.proving and granted.permission is Permission.BIDIRECTIONAL:
+        if proving and granted.permission is Permission.BIDIRECTIONAL:
             return Granted(permission=Permission.BIDIRECTIONAL, reason=ACTIVE_PROOF)
         return granted
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from gridcord.metering.proof_pattern import Plateau, ProofLimits, proof_pattern
+from gridcord.metering.reading import Permission
 from gridcord.units import SiteId
 from manager.domain.records.resource import ResourceState
 from manager.domain.trust.proof_limits import proof_limits
@@ -92,6 +93,10 @@ class Proofs(Protocol):
         """Keep a proof that was asked for; a block of the site counts as appealed."""
         ...
 
+    async def in_question(self, site_id: SiteId) -> list[str]:
+        """Cables in whose transfers the site was doubted, the one that moved most first."""
+        ...
+
     async def recent(self, site_id: SiteId, *, since_s: int, undecided_since_s: int) -> bool:
         """Whether a site proved itself since then, or was asked at all since the later instant."""
         ...
@@ -122,6 +127,7 @@ class Prover:
         policy: How they are made.
         cables: The live sessions of cables.
         resources: The live sessions of resources.
+        permitted: What each cable at a site might do while it proves.
         now: The manager's clock, seconds since 1970 UTC.
         sleep: Waits on that clock.
         changed: Called when a cable begins or ends to prove: its directive changes.
@@ -134,6 +140,7 @@ class Prover:
         policy: ProofPolicy,
         cables: Callable[[], Iterable[ProvingCable]],
         resources: Callable[[], Iterable[ProvingResource]],
+        permitted: Callable[[str], Awaitable[Mapping[str, Permission]]],
         now: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         changed: Callable[[], None],
@@ -142,22 +149,28 @@ class Prover:
         self._policy = policy
         self._cables = cables
         self._resources = resources
+        self._permitted = permitted
         self._now = now
         self._sleep = sleep
         self._changed = changed
         self._playing: set[asyncio.Task[None]] = set()
 
     async def suspected(self, checked: CheckedSite) -> None:
-        """A site that is suspected proves itself, if it can and was not asked lately."""
+        """A site that is suspected, or blocked for its meter, proves itself if it can.
+
+        Not one that was asked lately; a blocked one is asked as seldom as one that is believed.
+        """
         now_s, policy = int(self._now()), self._policy
+        repeat_s = policy.repeat_s if checked.suspect or checked.blocks else policy.again_s
         if await self._proofs.recent(
             checked.site_id,
             since_s=now_s - policy.again_s,
-            undecided_since_s=now_s - policy.repeat_s,
+            undecided_since_s=now_s - repeat_s,
         ):
             return
         try:
-            await self.ask(checked.site_id, "the site is suspected", "manager")
+            reason = "the site is blocked" if checked.appealable else "the site is suspected"
+            await self.ask(checked.site_id, reason, "manager")
         except (NoCableConnected, ProofNotPossible) as error:
             log.info("proof.not_asked", site_id=checked.site_id, why=str(error))
 
@@ -168,8 +181,7 @@ class Prover:
             NoCableConnected: Nobody is there.
             ProofNotPossible: No power readings, or nothing to steer.
         """
-        cable, resource, state = self._who(site_id)
-        limits = self._limits(state)
+        cable, resource, limits = await self._who(site_id)
         pattern = proof_pattern(seed=secrets.token_bytes(32), limits=limits)
         proof_id = str(uuid.uuid4())
         start_s = self._now() + LEAD_READINGS * self._policy.reading_s
@@ -190,26 +202,35 @@ class Prover:
         log.info("proof.asked", site_id=site_id, proof_id=proof_id, plateaus=len(pattern))
         return proof_id, cable.device_id
 
-    def _who(self, site_id: SiteId) -> tuple[ProvingCable, ProvingResource, ResourceState]:
+    async def _who(self, site_id: SiteId) -> tuple[ProvingCable, ProvingResource, ProofLimits]:
+        """The cable whose word is in question, of those that can prove now; else any of them."""
         cables = [cable for cable in self._cables() if cable.site_id == site_id]
         if not cables:
             raise NoCableConnected(f"no cable is connected at {site_id}")
-        able = [cable for cable in cables if cable.can_prove and not cable.proving]
-        for cable in able:
+        permitted = await self._permitted(site_id)
+        in_question = await self._proofs.in_question(site_id)
+        able = [
+            cable
+            for cable in cables
+            if cable.can_prove
+            and not cable.proving
+            and permitted.get(cable.device_id) is Permission.BIDIRECTIONAL
+        ]
+        for cable in sorted(able, key=lambda each: _rank(each.device_id, in_question)):
             for resource in self._resources():
                 state = resource.state() if resource.cable_id == cable.device_id else None
-                if state is not None and state.transfer_permitted:
-                    return cable, resource, state
+                limits = self._limits(state)
+                if limits is not None:
+                    return cable, resource, limits
         raise ProofNotPossible(
-            "the site's meter gives no power readings, a proof is running, or no vehicle that "
-            "can be steered hangs on the cable"
+            "the site's meter gives no power readings, a proof is running, other blocks hold, or "
+            "no vehicle that can be steered far enough hangs on the cable"
         )
 
-    def _limits(self, state: ResourceState) -> ProofLimits:
-        limits = proof_limits(state=state, reading_s=self._policy.reading_s, now_s=self._now())
-        if limits is None:
-            raise ProofNotPossible("the vehicle can move too little power or energy now")
-        return limits
+    def _limits(self, state: ResourceState | None) -> ProofLimits | None:
+        if state is None or not state.transfer_permitted:
+            return None
+        return proof_limits(state=state, reading_s=self._policy.reading_s, now_s=self._now())
 
     async def _play(
         self,
@@ -232,3 +253,7 @@ class Prover:
             resource.pinned_w = None
             cable.proving = False
             self._changed()
+
+
+def _rank(cable_id: str, in_question: Sequence[str]) -> int:
+    return in_question.index(cable_id) if cable_id in in_question else len(in_question)

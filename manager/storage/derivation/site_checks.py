@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,8 +15,14 @@ from gridcord.metering.matcher_state import MatcherStateError, from_plain, to_pl
 from gridcord.metering.matching import Match, MatchPolicy
 from gridcord.metering.reading import ReadingSource, SiteReading
 from gridcord.metering.verdict import StatedMatch, stated
-from gridcord.units import Period, Position, SiteId
-from manager.domain.trust.block_rules import BlockPolicy, SiteFindings, Subject, blocks_for
+from gridcord.units import Period, SiteId
+from manager.domain.trust.block_rules import (
+    BlockPolicy,
+    SiteFindings,
+    Subject,
+    blocks_for,
+    can_be_proven,
+)
 from manager.domain.trust.site import RegisteredSite, distance_m
 from manager.domain.trust.site_block import BlockCause, SiteBlock
 from manager.domain.trust.site_judgement import (
@@ -29,6 +35,7 @@ from manager.domain.trust.site_judgement import (
 from manager.ports import CheckedSite, SiteToCheck
 from manager.storage.derivation.position_doubts import position_doubts
 from manager.storage.derivation.projection import SITE, TRANSFER, store_loading
+from manager.storage.derivation.registered_sites import registered_of
 from manager.storage.engine import Database, take_numbers
 from manager.storage.log.stated_matches import match_to_json
 from manager.storage.sites import rechecks
@@ -41,7 +48,6 @@ from manager.storage.sites.readings import READING, insert_readings, judge_anew,
 from manager.storage.sites.settlements import news_since, settled_at
 
 PERIOD = "PERIOD"
-ASK_AGAIN_S = 3_600  # what the utility tells of a site is believed so long
 MOST_PERIODS = 1_000  # of one fetch
 COMPARED_S = 2 * 86_400  # how far back the house's values are compared with the utility's
 
@@ -58,6 +64,7 @@ class CheckPolicy:
         period_s: Length of a period, seconds.
         position_tolerance_m: How far from the registered place a cable may be.
         has_utility: There is a utility to ask.
+        believed_s: How long a site that proved itself is believed against its readings, seconds.
     """
 
     match: MatchPolicy
@@ -67,6 +74,7 @@ class CheckPolicy:
     period_s: int
     position_tolerance_m: float
     has_utility: bool
+    believed_s: int
 
 
 class SqlSiteChecks:
@@ -149,7 +157,7 @@ class SqlSiteChecks:
             position=last_position(connection, site_id, now_s=now_s),
             fetch_from=fetch_from,
             fetch_count=min(MOST_PERIODS, count) if self._policy.has_utility else 0,
-            registered=_registered(row, now_s, moved=cause == rechecks.POSITION),
+            registered=registered_of(row, now_s, moved=cause == rechecks.POSITION),
         )
 
     def _fetch_from(self, connection: Connection, site_id: SiteId, now_s: int) -> Period:
@@ -161,26 +169,6 @@ class SqlSiteChecks:
         if last is not None:
             return Period(last, self._policy.period_s).next()
         return Period.containing(now_s - self._policy.history_s, self._policy.period_s)
-
-
-def _registered(row: Any, now_s: int, *, moved: bool) -> RegisteredSite | None:
-    """What the utility told; in privacy mode its answer was about one position only."""
-    if row is None or row.registered is None or now_s - row.registered_s > ASK_AGAIN_S:
-        return None
-    known = {each.name for each in fields(RegisteredSite)}  # an older version kept more
-    values = {name: each for name, each in json.loads(row.registered).items() if name in known}
-    position = values.pop("position")
-    if moved and values["position_inside"] is not None:
-        return None
-    return RegisteredSite(
-        **values
-        | {
-            "site_id": SiteId(row.site_id),
-            "position": None if position is None else Position(**position),
-            "meter_ids": tuple(values["meter_ids"]),
-            "assets": (),
-        }
-    )
 
 
 class _Check:
@@ -204,7 +192,7 @@ class _Check:
         row = self._row()
         if row is None:
             return CheckedSite(site_id=self._site.site_id, match=None, blocks=(), suspect=False)
-        since = news_since(self._connection, self._site.site_id)
+        since = news_since(self._connection, self._site.site_id, believed_s=self._policy.believed_s)
         placed = self._doubt_cables(since)
         row = self._row()
         matcher = _matcher(row)
@@ -231,6 +219,7 @@ class _Check:
             match=said,
             blocks=blocks,
             suspect=said is not None and said.suspect,
+            appealable=any(map(can_be_proven, self._in_force())),
         )
 
     def _row(self) -> Any:
@@ -370,10 +359,11 @@ class _Check:
         )
 
     def _new_blocks(self, findings: SiteFindings) -> list[SiteBlock]:
-        existing = list(blocks_in_force(self._connection, self._site.site_id))
-        return blocks_for(
-            findings=findings, existing=existing, policy=self._policy.blocks, now_s=self._now_s
-        )
+        policy, now_s = self._policy.blocks, self._now_s
+        return blocks_for(findings=findings, existing=self._in_force(), policy=policy, now_s=now_s)
+
+    def _in_force(self) -> list[SiteBlock]:
+        return list(blocks_in_force(self._connection, self._site.site_id))
 
     def _block(self, block: SiteBlock) -> SiteBlock:
         stored = insert_block(self._connection, block)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gridcord.metering.proof_pattern import Plateau
-from gridcord.metering.reading import Permission
+from gridcord.metering.reading import Permission, Verdict
 from gridcord.metering.records import ProofOutcome, ProofRecord
 from gridcord.units import SiteId
 from manager.domain.trust.block_rules import after_proof, appealed, rejections_convict
 from manager.domain.trust.site_block import BlockCause, SiteBlock
 from manager.storage.audit import chain
 from manager.storage.engine import Database
-from manager.storage.rows import ProofRow, SiteRow
+from manager.storage.log.stated_matches import match_from_json
+from manager.storage.rows import ProofRow, SiteRow, TransferRow
 from manager.storage.sites.block_notes import note_block
 from manager.storage.sites.blocks import blocks_in_force, insert_block, update_block
 from manager.storage.sites.governed_blocks import end_block
@@ -24,6 +26,9 @@ from manager.storage.sites.settlements import rejections_since_settled
 
 PROOF: sa.Table = ProofRow.__table__  # type: ignore[attr-defined]
 SITE: sa.Table = SiteRow.__table__  # type: ignore[attr-defined]
+TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
+
+MOST_TRANSFERS = 64  # looked through for who is in question, newest first
 
 
 class SqlProofs:
@@ -77,6 +82,23 @@ class SqlProofs:
             )
 
         await self._database.write(work)
+
+    async def in_question(self, site_id: SiteId) -> list[str]:
+        """Cables in whose transfers the site was doubted, the one that moved most first."""
+        query = (
+            sa.select(TRANSFER)
+            .where(TRANSFER.c.site_id == site_id, TRANSFER.c.manager_match.is_not(None))
+            .order_by(TRANSFER.c.period_start.desc())
+            .limit(MOST_TRANSFERS)
+        )
+        moved_wh: Counter[str] = Counter()
+        for row in await self._database.read(lambda connection: connection.execute(query).all()):
+            match = match_from_json(row.manager_match)
+            if match is not None and (match.suspect or match.verdict is Verdict.MISMATCHED):
+                taken_wh = row.site_to_vehicle_end_wh - row.site_to_vehicle_start_wh
+                given_wh = row.vehicle_to_site_end_wh - row.vehicle_to_site_start_wh
+                moved_wh[row.cable_id] += taken_wh + given_wh
+        return [cable_id for cable_id, _ in moved_wh.most_common()]
 
     async def recent(self, site_id: SiteId, *, since_s: int, undecided_since_s: int) -> bool:
         """Whether a proof was asked for at a site since then, or lately one that did not accept."""

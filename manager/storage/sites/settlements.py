@@ -64,8 +64,15 @@ def _nats(outcome: str, evidence_nats: float) -> float:
     return abs(evidence_nats)
 
 
-def news_since(connection: Connection, site_id: str) -> dict[Subject, int]:
-    """By cause and cable: what was so before this instant does not block again (hysteresis)."""
+def news_since(connection: Connection, site_id: str, *, believed_s: int) -> dict[Subject, int]:
+    """By cause and cable: what was so before this instant does not block again (hysteresis).
+
+    Args:
+        connection: Of the transaction.
+        site_id: The site.
+        believed_s: How long a site that proved itself is believed against its readings, seconds:
+            it is not asked again sooner, and nobody is blocked who could not answer.
+    """
     newest: dict[Subject, int] = {}
     for subject, at_s in _ended_s(connection, site_id):
         newest[subject] = max(at_s, newest.get(subject, at_s))
@@ -75,7 +82,7 @@ def news_since(connection: Connection, site_id: str) -> dict[Subject, int]:
     proven_s = connection.execute(query).scalar()
     if proven_s is not None:
         subject = (BlockCause.METER_MISMATCH, "")
-        newest[subject] = max(proven_s, newest.get(subject, proven_s))
+        newest[subject] = max(proven_s + believed_s, newest.get(subject, 0))
     return newest
 
 

@@ -38,6 +38,7 @@ POLICY = CheckPolicy(
     period_s=1800,
     position_tolerance_m=250.0,
     has_utility=True,
+    believed_s=4 * 3600,
 )
 
 

@@ -135,9 +135,13 @@ class Proofs:
     """Keeps since when it was looked for earlier proofs: those that count, and all."""
 
     looked_since_s: list[tuple[int, int]] = field(default_factory=list)
+    questioned: list[str] = field(default_factory=list)
 
     async def asked(self, proof_id: str, **facts: object) -> None:
         assert facts["expire_s"]
+
+    async def in_question(self, site_id: SiteId) -> list[str]:
+        return self.questioned
 
     async def recent(self, site_id: SiteId, *, since_s: int, undecided_since_s: int) -> bool:
         self.looked_since_s.append((since_s, undecided_since_s))
@@ -145,14 +149,18 @@ class Proofs:
 
 
 def prover(
-    cable: Cable,
-    resource: Resource,
+    cable: Cable | Sequence[Cable],
+    resource: Resource | Sequence[Resource],
     *,
+    blocks: Sequence[SiteBlock] = (),
+    loadings: Sequence[AssetLoading] = (),
     fails_after: int | None = None,
     proofs: Proofs | None = None,
     policy: ProofPolicy | None = None,
 ) -> Prover:
     clock = {"s": NOW_S, "slept": 0}
+    cables = [cable] if isinstance(cable, Cable) else list(cable)
+    resources = [resource] if isinstance(resource, Resource) else list(resource)
 
     async def sleep(seconds: float) -> None:
         clock["s"] += max(0.0, seconds)
@@ -164,8 +172,9 @@ def prover(
     return Prover(
         proofs=proofs or Proofs(),
         policy=policy or ProofPolicy(),
-        cables=lambda: [cable],
-        resources=lambda: [resource],
+        cables=lambda: cables,
+        resources=lambda: resources,
+        permitted=permits(blocks, loadings, cables).while_proving,
         now=lambda: clock["s"],
         sleep=sleep,
         changed=lambda: None,
@@ -200,6 +209,76 @@ def test_a_vehicle_is_let_go_when_the_pattern_ends_or_breaks(fails_after: int | 
 def test_who_permits_or_can_move_nothing_is_not_asked(held: ResourceState | None) -> None:
     with pytest.raises(ProofNotPossible):
         asyncio.run(prover(Cable(), Resource(held=held)).ask(SITE, "appeal", "operator-1"))
+
+
+@pytest.mark.parametrize(
+    ("questioned", "blocked", "proves"),
+    [
+        ([], [], "first"),
+        (["second"], [], "second"),
+        (["gone", "second", "first"], [], "second"),
+        (["first"], ["first"], "second"),  # its own word is doubted
+        ([], ["first", "second"], None),
+    ],
+)
+def test_the_cable_in_question_proves_and_none_that_is_blocked_itself(
+    questioned: list[str], blocked: list[str], proves: str | None
+) -> None:
+    cables = [Cable(device_id="first"), Cable(device_id="second")]
+    resources = [Resource(held=vehicle(), cable_id=each.device_id) for each in cables]
+    blocks = [block(BlockCause.METER_MISMATCH)]
+    blocks += [block(BlockCause.LOCATION_MISMATCH, cable_id) for cable_id in blocked]
+    proving = prover(cables, resources, blocks=blocks, proofs=Proofs(questioned=questioned))
+    if proves is None:
+        with pytest.raises(ProofNotPossible):
+            asyncio.run(proving.ask(SITE, "appeal", "operator-1"))
+        return
+    assert asyncio.run(proving.ask(SITE, "appeal", "operator-1"))[1] == proves
+    assert [each.device_id for each in cables if each.asked] == [proves]
+
+
+@pytest.mark.parametrize("empty", [vehicle(soc_percent=30.0, charge_limit_w=0), None])
+def test_a_cable_whose_vehicle_can_move_nothing_leaves_it_to_another(
+    empty: ResourceState | None,
+) -> None:
+    cables = [Cable(device_id="first"), Cable(device_id="second")]
+    resources = [
+        Resource(held=empty, cable_id="first"),
+        Resource(held=vehicle(), cable_id="second"),
+    ]
+    proving = prover(cables, resources, proofs=Proofs(questioned=["first"]))
+    assert asyncio.run(proving.ask(SITE, "appeal", "operator-1"))[1] == "second"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "overloaded"),
+    [(["OPERATOR"], False), (["METER_MISMATCH", "LOCATION_MISMATCH"], False), ([], True)],
+)
+def test_no_pattern_is_asked_where_other_limits_hold(blocks: list[str], overloaded: bool) -> None:
+    held = [block(BlockCause(cause)) for cause in blocks]
+    proving = prover(
+        Cable(),
+        Resource(held=vehicle()),
+        blocks=held,
+        loadings=[OVERLOADED] if overloaded else [],
+    )
+    with pytest.raises(ProofNotPossible):
+        asyncio.run(proving.ask(SITE, "appeal", "operator-1"))
+
+
+@pytest.mark.parametrize(
+    ("checked", "every_s"),
+    [
+        (CheckedSite(site_id=SITE, match=None, blocks=(), suspect=True), 1800),
+        (CheckedSite(site_id=SITE, match=None, blocks=(), suspect=False, appealable=True), 14_400),
+    ],
+)
+def test_a_blocked_site_is_asked_as_seldom_as_one_that_is_believed(
+    checked: CheckedSite, every_s: int
+) -> None:
+    proofs = Proofs()
+    asyncio.run(prover(Cable(), Resource(held=None), proofs=proofs).suspected(checked))
+    assert proofs.looked_since_s == [(int(NOW_S) - 14_400, int(NOW_S) - every_s)]
 
 
 def test_how_soon_a_suspected_site_is_asked_again_is_a_setting() -> None:
@@ -238,6 +317,22 @@ class Rules:
         return self._found
 
 
+def permits(
+    blocks: Sequence[SiteBlock], loadings: Sequence[AssetLoading], cables: Sequence[Cable] = ()
+) -> Permits:
+    async def sleep(_seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    return Permits(
+        rules=Rules(blocks, loadings),
+        policy=PermissionPolicy(),
+        leases=LeasePolicy(),
+        now=lambda: NOW_S,
+        sleep=sleep,
+        sessions=lambda: cables,
+    )
+
+
 OVERLOADED = AssetLoading(asset_id="transformer", loading_percent=-120.0, measured_s=NOW_S)
 
 
@@ -260,19 +355,9 @@ def test_a_cable_that_reconnects_is_told_at_once_what_holds(
     permission: Permission,
     reason: str,
 ) -> None:
-    async def sleep(_seconds: float) -> None:
-        await asyncio.Event().wait()
-
     async def scenario() -> None:
-        permits = Permits(
-            rules=Rules([block(cause) for cause in causes], loadings),
-            policy=PermissionPolicy(),
-            leases=LeasePolicy(),
-            now=lambda: NOW_S,
-            sleep=sleep,
-            sessions=list,
-        )
-        directive, granted = await permits.grant(Cable(proving=proving))
+        found = permits([block(cause) for cause in causes], loadings)
+        directive, granted = await found.grant(Cable(proving=proving))
         assert (granted.permission, granted.reason) == (permission, reason)
         assert directive.permission is permission
         assert directive.expire_s == NOW_S + 90.0
@@ -285,19 +370,9 @@ def test_a_cable_that_reconnects_is_told_at_once_what_holds(
     [("", Permission.NONE), ("cable-1", Permission.NONE), ("thief", Permission.BIDIRECTIONAL)],
 )
 def test_a_block_of_a_cable_limits_that_cable_alone(blocked: str, permission: Permission) -> None:
-    async def sleep(_seconds: float) -> None:
-        await asyncio.Event().wait()
-
     async def scenario() -> None:
-        permits = Permits(
-            rules=Rules([block(BlockCause.LOCATION_MISMATCH, blocked)], []),
-            policy=PermissionPolicy(),
-            leases=LeasePolicy(),
-            now=lambda: NOW_S,
-            sleep=sleep,
-            sessions=list,
-        )
-        _, granted = await permits.grant(Cable(device_id="cable-1"))
+        found = permits([block(BlockCause.LOCATION_MISMATCH, blocked)], [])
+        _, granted = await found.grant(Cable(device_id="cable-1"))
         assert granted.permission is permission
 
     asyncio.run(scenario())
