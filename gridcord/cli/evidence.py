@@ -267,12 +267,12 @@ def _notes(report: Report, trust: Trust) -> list[str]:
         )
     if report.hidden_results:
         notes.append(
-            f"{report.hidden_results} market results are shown by their figures and digest only: "
+            f"market results shown by their figures and digest only: {report.hidden_results}; "
             "a bundle of everything shows what they were made of"
         )
     if report.telemetry_results:
         notes.append(
-            f"{report.telemetry_results} market results count energy that no cable recorded"
+            f"market results that count energy which no cable recorded: {report.telemetry_results}"
         )
     for title, names in (
         ("a cable declared a loss before", report.gaps),

@@ -28,7 +28,7 @@ from manager.commands.stored import (
     snapshot,
     terms_of,
 )
-from manager.storage.ledger.entries import FACT, LEDGER, MARKET, POSTING, facts_of
+from manager.storage.ledger.entries import FACT, LEDGER, POSTING, facts_of
 from manager.storage.rows import TransferRow
 
 app = typer.Typer(help="Monthly statements of drivers and hosts.", no_args_is_help=True)
@@ -155,7 +155,7 @@ def _made(
         connection,
         FACT.c.period_start >= start_s,
         FACT.c.period_start < end_s,
-        FACT.c.site_id.in_(sites) | FACT.c.cable_id.in_(cables) | (FACT.c.kind == MARKET),
+        FACT.c.site_id.in_(sites) | FACT.c.cable_id.in_(cables),
     )
     return make(
         **who,

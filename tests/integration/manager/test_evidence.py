@@ -151,7 +151,7 @@ def test_a_bundle_of_one_driver_shows_the_own_share_and_of_the_area_figures_alon
     capsys.readouterr()
     assert main(["evidence", "verify", str(own)]) == 0
     said = capsys.readouterr().out
-    assert "2 market results are shown by their figures and digest only" in said
+    assert "market results shown by their figures and digest only: 2" in said
     assert "payouts only of accounts that earned nowhere else" in said
     assert main(["evidence", "verify", str(own), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hidden_results"] == len(digests)
