@@ -14,7 +14,7 @@ from gridcord.chassis.sections import (
     SessionSettings,
     TlsSettings,
 )
-from gridcord.chassis.settings import FilePath, ProgramSettings, Section
+from gridcord.chassis.settings import PlacedFile, ProgramSettings, ReadFile, Section, WrittenFile
 
 
 class CableSettings(Section):
@@ -40,8 +40,8 @@ class CableSettings(Section):
 class JournalSettings(Section):
     """`[journal]`: what survives a power cut."""
 
-    file: FilePath
-    key: FilePath
+    file: WrittenFile
+    key: WrittenFile
     retention_days: int = Field(default=90, ge=1)
 
 
@@ -62,7 +62,7 @@ class SiteSettings(Section):
     driver: Literal["none", "p1", "route_b"] = "none"
     port: str = ""
     version: str = "5"
-    credentials: FilePath | None = None
+    credentials: ReadFile | None = None
     identify_s: float = Field(default=300.0, ge=0)
     reading_grace_s: float = Field(default=600.0, ge=0)
     settle_s: float = Field(default=5.0, ge=0)
@@ -120,7 +120,7 @@ class PolicySettings(Section):
 class LocalSettings(Section):
     """`[local]`: the Unix socket for installers and tests."""
 
-    socket: FilePath | None = None
+    socket: PlacedFile | None = None
 
 
 class CableNodeSettings(ProgramSettings):

@@ -8,14 +8,14 @@ from pydantic import Field
 
 from gridcord.chassis.program import ServerSettings
 from gridcord.chassis.sections import RemoteSettings
-from gridcord.chassis.settings import FilePath, Section
+from gridcord.chassis.settings import FilePath, ReadFile, Section, WrittenFile
 from gridcord.metering.reading import Permission
 
 
 class DatabaseSettings(Section):
     """`[database]`: SQLite beside the settings file, or PostgreSQL by its address."""
 
-    file: FilePath | None = None
+    file: WrittenFile | None = None
     url: str | None = Field(default=None, pattern=r"postgresql\+psycopg://.+")
     migrate: bool = True
 
@@ -80,13 +80,13 @@ class SettlementSettings(Section):
     pay_unread: bool = False
     pay_undecided: bool = True
     imbalance_percent: int = Field(default=0, ge=0, le=100)
-    terms: FilePath | None = None
+    terms: ReadFile | None = None
 
 
 class EvidenceSettings(Section):
     """`[evidence]`: the aggregator's key that signs bundles; unsigned without one."""
 
-    signing_key: FilePath | None = None
+    signing_key: ReadFile | None = None
 
 
 class DispatchSettings(Section):

@@ -7,19 +7,19 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gridcord.chassis.program import ServerSettings
-from gridcord.chassis.settings import FilePath, Section
+from gridcord.chassis.settings import FilledFolder, ReadFile, Section, WrittenFile
 
 
 class StoreSettings(Section):
     """`[store]`: what is known, in one SQLite file."""
 
-    file: FilePath
+    file: WrittenFile
 
 
 class InboxSettings(Section):
     """`[inbox]`: the folder into which the utility puts files of any format we read."""
 
-    folder: FilePath
+    folder: FilledFolder
     look_s: float = Field(default=1.0, gt=0)
     period_s: int = Field(default=1800, ge=60, le=86_400)
 
@@ -44,8 +44,8 @@ class OutboxSettings(Section):
     again when something of that day changes: choose it where there are many.
     """
 
-    file: FilePath | None = None
-    folder: FilePath | None = None
+    file: WrittenFile | None = None
+    folder: FilledFolder | None = None
     format: Literal["csv", "espi", "nem12"] = "csv"
     nem12: Nem12Settings = Nem12Settings()
     write_every_s: float = Field(default=5.0, gt=0)
@@ -60,7 +60,7 @@ class EspiSettings(Section):
     resource_url: str | None = Field(default=None, pattern=r"https?://.+")
     token_url: str = Field(default="", pattern=r"(https?://.+)?")
     client_id: str = ""
-    secret_file: FilePath | None = None
+    secret_file: ReadFile | None = None
     subscription_id: str = ""
     scope: str = ""
     page_entries: int | None = Field(default=None, ge=1)

@@ -22,6 +22,7 @@ from gridcord.chassis.limits import ServerLimits
 from gridcord.chassis.logging import configure_logging
 from gridcord.chassis.metrics import tell_expiry
 from gridcord.chassis.process import FEW_FILES, SlowProtobuf, run
+from gridcord.chassis.readiness import obstacles
 from gridcord.chassis.sections import (
     ClockSettings,
     DenyListSettings,
@@ -73,7 +74,7 @@ def run_program(
     try:
         settings = load_settings(model, options.config)
         if options.check:
-            return ExitCode.OK
+            return _checked(settings)
         configure_logging(_log_settings(settings), program=model.program)
         return run(main(settings), files=files)
     except (SettingsError, CredentialsError, DenyListError, OSError) as error:
@@ -146,6 +147,13 @@ async def _drain(server: Server, listen: ListenSettings) -> None:
         listen.ready_file.unlink(missing_ok=True)
 
 
+def _checked(settings: ProgramSettings) -> ExitCode:
+    """Say on standard error what would keep the program from starting."""
+    found = list(obstacles(settings))
+    sys.stderr.writelines(f"gridcord-{settings.program}: {each}\n" for each in found)
+    return ExitCode.USAGE if found else ExitCode.OK
+
+
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"gridcord-{program}")
     parser.add_argument(
@@ -155,7 +163,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help="settings, TOML (default: %(default)s)",
     )
-    parser.add_argument("--check", action="store_true", help="check the settings and end")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="say what would keep it from starting: settings, files, ports; then end",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 

@@ -9,15 +9,15 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from gridcord.chassis.clock import Clock, ScaledClock, SystemClock
 from gridcord.chassis.credentials import TlsFiles
-from gridcord.chassis.settings import FilePath, Section
+from gridcord.chassis.settings import PlacedFile, ReadFile, Section
 
 
 class TlsSettings(Section):
     """`[tls]`: who this process is. Secrets are named by path, never written here."""
 
-    certificate: FilePath
-    key: FilePath
-    roots: FilePath
+    certificate: ReadFile
+    key: ReadFile
+    roots: ReadFile
 
     def files(self) -> TlsFiles:
         """For `gridcord.chassis.credentials`."""
@@ -28,7 +28,7 @@ class ListenSettings(Section):
     """`[listen]`: where gRPC is served."""
 
     address: str = Field(default="127.0.0.1:0", pattern=r".+:\d{1,5}")
-    ready_file: FilePath | None = None
+    ready_file: PlacedFile | None = None
     reflection: bool = True
     share_port: bool = False
     notice_s: float = Field(default=0.0, ge=0)
@@ -66,7 +66,7 @@ class SessionSettings(Section):
 class DenyListSettings(Section):
     """`[deny_list]`: peers that are refused; changes act within `interval_s`."""
 
-    file: FilePath | None = None
+    file: ReadFile | None = None
     interval_s: float = Field(default=2.0, gt=0, le=8)  # it must act within 10 s
 
 

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
@@ -42,6 +43,25 @@ def _in_folder(path: Path) -> Path:
 
 FilePath = Annotated[Path, AfterValidator(_in_folder)]
 """A path that is relative to the settings file; `~` is the home folder."""
+
+
+class Use(Enum):
+    """What a program does with a path of its settings; `gridcord.chassis.readiness` looks at it."""
+
+    READ = "read"
+    """Reads the file, which is there."""
+    WRITE = "write"
+    """Writes the file; missing folders are made."""
+    PLACE = "place"
+    """Makes the file in a folder that is there."""
+    FILL = "fill"
+    """Puts files into the folder, which is made when it is missing."""
+
+
+ReadFile = Annotated[FilePath, Use.READ]
+WrittenFile = Annotated[FilePath, Use.WRITE]
+PlacedFile = Annotated[FilePath, Use.PLACE]
+FilledFolder = Annotated[FilePath, Use.FILL]
 
 
 class Section(BaseModel):

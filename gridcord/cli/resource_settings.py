@@ -13,7 +13,7 @@ from gridcord.chassis.sections import (
     SessionSettings,
     TlsSettings,
 )
-from gridcord.chassis.settings import FilePath, ProgramSettings, Section
+from gridcord.chassis.settings import ProgramSettings, Section, WrittenFile
 from gridcord.units import parse_site_id
 from gridcord.wire.resource import MAX_CAPACITY_WH, MAX_POWER_W, ResourceKind
 
@@ -32,7 +32,7 @@ class ResourceSection(Section):
     permitted: bool = True
     charge_limit_w: int = Field(default=MAX_POWER_W, ge=0, le=MAX_POWER_W)
     discharge_limit_w: int = Field(default=MAX_POWER_W, ge=0, le=MAX_POWER_W)
-    fence_file: FilePath
+    fence_file: WrittenFile
 
     @field_validator("site_id")
     @classmethod
