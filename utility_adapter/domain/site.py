@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gridcord.units import Position, SiteId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteBAccess:
-    """What a cable needs to talk to a Japanese smart meter; given with the host's consent only.
-
-    Args:
-        route_b_id: 32 characters, issued by the grid operator for the metering point.
-        password: A secret, never shown by `repr`.
-    """
-
-    route_b_id: str
-    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +21,6 @@ class Site:
         service_voltage_v: Nominal voltage, V, > 0; None when not told.
         asset_id: The equipment that feeds it, nearest first in its chain; None when not told.
         area_id: Market area; empty when not told.
-        route_b: Access for cables at this site; None without the host's consent.
 
     Raises:
         ValueError: A rating that is not positive.
@@ -47,7 +33,6 @@ class Site:
     service_voltage_v: int | None = None
     asset_id: str | None = None
     area_id: str = ""
-    route_b: RouteBAccess | None = None
 
     def __post_init__(self) -> None:
         for name in ("rated_power_w", "service_voltage_v"):
@@ -77,7 +62,6 @@ def updated(*, known: Site, told: Site) -> Site:
         service_voltage_v=told.service_voltage_v or known.service_voltage_v,
         asset_id=told.asset_id or known.asset_id,
         area_id=told.area_id or known.area_id,
-        route_b=told.route_b or known.route_b,
     )
 
 

@@ -179,8 +179,6 @@ class UtilityServicer(UtilityServiceServicer):
             rated_power_w=site.rated_power_w,
             assets=[asset_loading_to_proto(asset) for asset in assets],
             area_id=site.area_id,
-            route_b_id=site.route_b.route_b_id if site.route_b else "",
-            route_b_password=site.route_b.password if site.route_b else "",
         )
         if self._privacy is None:
             if site.position is not None:

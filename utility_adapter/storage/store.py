@@ -17,7 +17,7 @@ from gridcord.units import Period, Position, SiteId
 from utility_adapter.domain.grid_asset import GridAsset, chain
 from utility_adapter.domain.reading_views import site_readings
 from utility_adapter.domain.readings import DataQuality, ReadingFact, Register, take_in
-from utility_adapter.domain.site import RouteBAccess, Site, updated
+from utility_adapter.domain.site import Site, updated
 from utility_adapter.domain.transfers import ReportedTransfer
 from utility_adapter.sources.delivery import Delivery
 from utility_adapter.sources.espi.pull import PullCursor
@@ -228,13 +228,13 @@ def _site(connection: Connection, site_id: str) -> Site | None:
     if told is None:
         return None
     values = json.loads(told)
-    position, route_b = values["position"], values["route_b"]
+    position = values["position"]
+    values.pop("route_b", None)  # secrets that earlier versions kept
     return Site(
         **values
         | {
             "site_id": SiteId(values["site_id"]),
             "position": None if position is None else Position(**position),
-            "route_b": None if route_b is None else RouteBAccess(**route_b),
             "meter_ids": tuple(values["meter_ids"]),
         }
     )

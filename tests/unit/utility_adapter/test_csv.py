@@ -17,7 +17,7 @@ from tests.unit.utility_adapter.meter_data import (
 )
 from utility_adapter.domain.grid_asset import GridAsset
 from utility_adapter.domain.readings import DataQuality, ReadingFact, Register
-from utility_adapter.domain.site import RouteBAccess, Site
+from utility_adapter.domain.site import Site
 from utility_adapter.domain.transfers import PeriodTransfer
 from utility_adapter.sources import (
     FileRefused,
@@ -54,9 +54,9 @@ class TestCsv:
     def test_sites(self, tmp_path: Path) -> None:
         text = (
             "site_id,latitude_deg,longitude_deg,meter_ids,rated_power_w,service_voltage_v,asset_id,"
-            "area_id,route_b_id,route_b_password\n"
-            "nmi:0000000001,35.6812,139.7671,SN2 SN1,6000,200,pole-7,3,00AB,secret\n"
-            "nmi:0000000002,,,,,,,,,\nend,2\n"
+            "area_id\n"
+            "nmi:0000000001,35.6812,139.7671,SN2 SN1,6000,200,pole-7,3\n"
+            "nmi:0000000002,,,,,,,\nend,2\n"
         )
         with read_text(tmp_path, text) as delivery:
             assert delivery.format is Format.CSV_SITES
@@ -69,26 +69,31 @@ class TestCsv:
             service_voltage_v=200,
             asset_id="pole-7",
             area_id="3",
-            route_b=RouteBAccess(route_b_id="00AB", password="secret"),
         )
         assert bare == Site(site_id=SiteId("nmi:0000000002"))
 
     @pytest.mark.parametrize(
         ("row", "reason"),
         [
-            ("nmi:1,95,0,,,", "no such place"),
-            ("nmi:1,35.0,,,,", "a latitude and a longitude"),
-            ("nmi:1,1_0,1,,,", "latitude_deg: not a finite number"),
-            ("nmi:1,,,0,,", "rated_power_w of nmi:1 is not positive"),
-            ("nmi:1,,,,x,", "a route-B id and a password"),
-            ("home,,,,,", "site_id: not a site id"),
+            ("nmi:1,95,0,", "no such place"),
+            ("nmi:1,35.0,,", "a latitude and a longitude"),
+            ("nmi:1,1_0,1,", "latitude_deg: not a finite number"),
+            ("nmi:1,,,0", "rated_power_w of nmi:1 is not positive"),
+            ("home,,,", "site_id: not a site id"),
         ],
     )
     def test_broken_sites(self, tmp_path: Path, row: str, reason: str) -> None:
-        header = "site_id,latitude_deg,longitude_deg,rated_power_w,route_b_id,route_b_password"
+        header = "site_id,latitude_deg,longitude_deg,rated_power_w"
         with pytest.raises(FileRefused, match=reason) as refused:
             read_text(tmp_path, f"{header}\n{row}\nend,1\n")
         assert refused.value.line == 2
+
+    def test_secrets_of_meters_are_not_taken(self, tmp_path: Path) -> None:
+        """They come by `gridcord site-access` only; the refusal names columns, and no secret."""
+        text = "site_id,route_b_id,route_b_password\nnmi:1,00AB,hush-hush\nend,1\n"
+        with pytest.raises(FileRefused, match=r"not known: .*route_b_password") as refused:
+            read_text(tmp_path, text)
+        assert "hush-hush" not in str(refused.value)
 
     def test_assets_and_loadings(self, tmp_path: Path) -> None:
         assets = (

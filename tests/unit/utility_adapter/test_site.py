@@ -8,7 +8,6 @@ from gridcord.units import Position, SiteId
 from utility_adapter.domain.site import (
     Presence,
     PrivacyRule,
-    RouteBAccess,
     Site,
     presence,
     updated,
@@ -49,11 +48,6 @@ def test_a_rating_is_positive(rating: str) -> None:
     for value in (0, -1):
         with pytest.raises(ValueError, match=rating):
             Site(site_id=HOME, **{rating: value})  # type: ignore[arg-type]
-
-
-def test_a_route_b_password_is_not_shown() -> None:
-    access = RouteBAccess(route_b_id="0" * 32, password="hush-hush")
-    assert "hush-hush" not in repr(Site(site_id=HOME, route_b=access))
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,6 @@ SITES = Table(
         "service_voltage_v": "",
         "asset_id": "",
         "area_id": "",
-        "route_b_id": "",
-        "route_b_password": "",
     },
 )
 ASSETS = Table(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gridcord.metering.records import AssetLoading
 from gridcord.units import Position, parse_site_id
 from utility_adapter.domain.grid_asset import GridAsset
-from utility_adapter.domain.site import RouteBAccess, Site
+from utility_adapter.domain.site import Site
 from utility_adapter.sources.amounts import parse_integer, parse_number
 from utility_adapter.sources.defect import Defect
 from utility_adapter.sources.own_csv.lines import (
@@ -40,7 +40,6 @@ def _site(record: Record, options: ReadOptions) -> Site:
         service_voltage_v=record.read_or_none("service_voltage_v", parse_integer),
         asset_id=record.values["asset_id"] or None,
         area_id=record.values["area_id"],
-        route_b=_route_b(record),
     )
 
 
@@ -52,13 +51,6 @@ def _position(record: Record) -> Position | None:
     if latitude is None or longitude is None:
         raise Defect(record.line, "a latitude and a longitude, or neither")
     return Position(latitude, longitude)
-
-
-def _route_b(record: Record) -> RouteBAccess | None:
-    identity, password = record.values["route_b_id"], record.values["route_b_password"]
-    if bool(identity) != bool(password):
-        raise Defect(record.line, "a route-B id and a password, or neither")
-    return RouteBAccess(route_b_id=identity, password=password) if identity else None
 
 
 def read_csv_assets(document: Document, options: ReadOptions) -> Iterator[Item]:
