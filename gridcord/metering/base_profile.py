@@ -136,20 +136,21 @@ def learned(
         carried: The residual of the period before.
     """
     old, out = bins[index], list(bins)
-    rate = max(1.0 / (old.days + 1), LEVEL_RATE)
-    centre = _clipped(
-        old.centre + rate * _clipped(residual, _clip_of(old) * old.spread), MAX_CENTRE
-    )
-    spread = max(_spread(old, residual - PERSISTENCE * carried), _steps_spread(old, scale))
-    export_kwh, silent = old.export_kwh, old.silent
+    centre, zone_before, spread, export_kwh, days, silent = old
+    rate = max(1.0 / (days + 1), LEVEL_RATE)
+    clip = (YOUNG_CLIP if days < YOUNG_DAYS else CLIP) * spread
+    centre = _clipped(centre + rate * _clipped(residual, clip), MAX_CENTRE)
+    spread = _spread(old, residual - PERSISTENCE * carried)
+    if STEP_SCATTER * scale.step_kwh > spread * zone_before:  # else steps are too small to matter
+        spread = max(spread, _steps_spread(old, scale))
     if export_kwh or net_kwh < 0.0:
         export_kwh += 2 * SPREAD_RATE * (max(0.0, -net_kwh) - export_kwh)
     if silent:
         silent -= SILENT_RATE * silent
     zone = scale.linear_kwh + EXPORT_WIDENS * export_kwh
-    if zone != old.zone_kwh:
-        centre = asinh(old.zone_kwh * sinh(centre) / zone)
-    out[index] = Bin(centre, zone, spread, export_kwh, old.days + 1, silent)
+    if zone != zone_before:
+        centre = asinh(zone_before * sinh(centre) / zone)
+    out[index] = Bin(centre, zone, spread, export_kwh, days + 1, silent)
     share = rate * NEIGHBOUR_SHARE
     for neighbour in (index - 1, index + 1 - len(bins)):
         out[neighbour] = _nudged(out[neighbour], net_kwh, share)
@@ -172,10 +173,6 @@ def _prior_kwh(hour: float) -> float:
     if hour < 17:
         return 0.12
     return 0.22 if hour < 22 else 0.14
-
-
-def _clip_of(old: Bin) -> float:
-    return YOUNG_CLIP if old.days < YOUNG_DAYS else CLIP
 
 
 def _clipped(value: float, bound: float) -> float:

@@ -7,7 +7,7 @@ that credit).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gridcord.metering.base_profile import IDLE_KWH
 from gridcord.metering.matching import MeteredSite
@@ -22,9 +22,8 @@ MEMORY = 0b111  # the last three discharges ...
 ENOUGH = 2  # ... of which two must be broken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HemsBalance:
-    """State of the balance.
+class HemsBalance(NamedTuple):
+    """State of the balance; a tuple, because one is made for every period.
 
     Args:
         idle_broken: Running share of idle periods whose balance did not hold, 0..1.
@@ -67,8 +66,8 @@ def checked(
     if abs(moved_kwh) <= IDLE_KWH * scale:
         now = 1.0 if abs(residual_kwh) > tolerance_kwh else 0.0
         rate = balance.idle_broken + RATE_WEIGHT * (now - balance.idle_broken)
-        return HemsBalance(idle_broken=rate, broken=balance.broken)
+        return HemsBalance(rate, balance.broken)
     if moved_kwh > 0:
         return balance
     broken = (balance.broken << 1 | (residual_kwh > tolerance_kwh)) & MEMORY
-    return HemsBalance(idle_broken=balance.idle_broken, broken=broken)
+    return HemsBalance(balance.idle_broken, broken)

@@ -8,8 +8,8 @@ About 350 numbers, whatever the length of the history.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import asinh
+from typing import NamedTuple
 
 from gridcord.metering.base_profile import SILENT_STEPS, Bin, Scale, learned, silenced
 from gridcord.metering.hypotheses import (
@@ -33,9 +33,8 @@ Pending = tuple[Frame, float, float]
 """A period whose "the meter is early" is still to be judged: frame, honest value, carried."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResidualTrack:
-    """State of one stream.
+class ResidualTrack(NamedTuple):
+    """State of one stream; a tuple, because one is made for every period.
 
     Args:
         scale: What does not change at the site.
@@ -60,7 +59,7 @@ class ResidualTrack:
 
 def after_gap(*, track: ResidualTrack) -> ResidualTrack:
     """A reading is missing: forget what was carried over, keep the evidence."""
-    return replace(track, carried=_ZEROS, before_kwh=0.0, pending=None)
+    return track._replace(carried=_ZEROS, before_kwh=0.0, pending=None)
 
 
 def advance(
@@ -117,14 +116,7 @@ def advance(
             carried=honest_carried,
         )
     return ResidualTrack(
-        scale=track.scale,
-        bins=bins,
-        has_export=track.has_export,
-        carried=residuals,
-        evidence=evidence,
-        confidence=confidence,
-        before_kwh=moved_kwh,
-        pending=pending,
+        track.scale, bins, track.has_export, residuals, evidence, confidence, moved_kwh, pending
     )
 
 

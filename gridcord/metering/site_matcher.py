@@ -126,14 +126,14 @@ def with_proof(*, matcher: SiteMatcher, accepted: bool, nats: float) -> SiteMatc
         matcher,
         meter=_shifted(matcher.meter, shifts),
         rest=None if rest is None else _shifted(rest, shifts),
-        balance=replace(matcher.balance, broken=0) if accepted else matcher.balance,
+        balance=matcher.balance._replace(broken=0) if accepted else matcher.balance,
     )
 
 
 def _shifted(track: ResidualTrack, shifts: list[float]) -> ResidualTrack:
     evidence = tuple(max(0.0, u + d) for u, d in zip(track.evidence, shifts, strict=True))
     confidence = tuple(r - d for r, d in zip(track.confidence, shifts, strict=True))
-    return replace(track, evidence=evidence, confidence=confidence)
+    return track._replace(evidence=evidence, confidence=confidence)
 
 
 def _skipped(matcher: SiteMatcher) -> SiteMatcher:
