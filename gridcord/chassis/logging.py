@@ -15,6 +15,10 @@ import structlog
 from gridcord.chassis.sections import LogSettings
 
 _LIBRARIES = logging.WARNING
+_MUTE = logging.CRITICAL + 1
+# They log each failure with a dump of their traffic, and raise it too: whoever asked says it in
+# one line.
+_RAISE_WHAT_THEY_LOG = ("pymodbus",)
 
 
 def configure_logging(settings: LogSettings, *, program: str, stream: TextIO | None = None) -> None:
@@ -46,6 +50,8 @@ def configure_logging(settings: LogSettings, *, program: str, stream: TextIO | N
     root.handlers[:] = [handler]
     root.setLevel(max(level, _LIBRARIES))
     logging.getLogger("gridcord").setLevel(level)
+    for name in _RAISE_WHAT_THEY_LOG:
+        logging.getLogger(name).setLevel(logging.NOTSET if level <= logging.DEBUG else _MUTE)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from io import StringIO
 from typing import Any, Literal
 
 import pytest
+import structlog
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
+from gridcord.chassis.logging import configure_logging
+from gridcord.chassis.sections import LogSettings
 from gridcord.clients.sunspec_device import DeviceAddress, DeviceUnavailable, SunSpecDevice
 from gridcord.protocols.sunspec import DeviceState
 from gridcord.simulation.sunspec.battery import BASE, BatteryPlate, SunSpecBattery
@@ -273,3 +278,46 @@ def test_a_device_without_sunspec_or_without_a_model_is_refused() -> None:
         asyncio.run(ask([]))
     with pytest.raises(DeviceUnavailable, match=r"without SunSpec models \[701, 702, 704\]"):
         asyncio.run(ask([*mark, 1, 1, 0, 0xFFFF, 0]))
+
+
+@contextmanager
+def logging_to(out: StringIO, level: Literal["info", "debug"]) -> Iterator[None]:
+    """Log as a program does; afterwards as before."""
+    root = logging.getLogger()
+    handlers, before = root.handlers[:], root.level
+    configure_logging(LogSettings(level=level), program="resource", stream=out)
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
+        root.handlers[:] = handlers
+        root.setLevel(before)
+        logging.getLogger("pymodbus").setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_broken_device_is_one_failure_and_no_dump(level: Literal["info", "debug"]) -> None:
+    """The library's log of bytes is for who looks for a fault in it, at level debug."""
+    out = StringIO()
+
+    async def rubbish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(12)
+        writer.write(bytes.fromhex("0001 0000 0003 01 83 02 ffff ffff"))
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(rubbish, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        device = SunSpecDevice(DeviceAddress(host="127.0.0.1", port=port), revert_s=30)
+        async with server:
+            with pytest.raises(DeviceUnavailable, match=f"127.0.0.1:{port} unit 1") as told:
+                await device.read()
+        with pytest.raises(DeviceUnavailable, match="no connection"):
+            await device.read()
+        await device.close()
+        assert "\n" not in str(told.value)
+
+    with logging_to(out, level):
+        asyncio.run(scenario())
+    assert bool(out.getvalue()) == (level == "debug")
