@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _section(path: str, command: Any) -> str:
     lines = [f"### {path}", "", f"`{usage}`", "", _sentence(command), ""]
     reaches = any(each.opts[0] == SHARED[0] for each in options)
     told = [each for each in options if not (reaches and each.opts[0] in SHARED)]
-    rows = [(_value(each), each.help or "") for each in arguments]
+    rows = [(_value(each), _told(each)) for each in arguments]
     rows += [(_option(each), _told(each)) for each in told]
     if rows:
         lines += ["| | |", "|---|---|"]
@@ -85,8 +86,39 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _told(option: Any) -> str:
-    return f"Needed. {option.help}" if option.required else option.help or ""
+def _told(parameter: Any) -> str:
+    """What its help says, then which values there are and which one holds if none is said."""
+    texts = [parameter.help or ""]
+    if parameter.required and parameter.param_type_name == "option":
+        texts.insert(0, "Needed.")
+    if choices := _choices(parameter):
+        texts.append(f"One of {', '.join(choices)}.")
+    if parameter.min is not None or parameter.max is not None:
+        texts.append(_bounds(parameter.min, parameter.max))
+    if not getattr(parameter, "is_flag", False) and parameter.default not in (None, "", (), []):
+        texts.append(f"If not said: {_word(parameter.default, parameter)}.")
+    return " ".join(text for text in texts if text)
+
+
+def _choices(parameter: Any) -> list[str]:
+    kind = parameter.type_descriptor.annotation
+    if not (isinstance(kind, type) and issubclass(kind, Enum)):
+        return []
+    return [_word(each, parameter) for each in kind]
+
+
+def _word(value: Any, parameter: Any) -> str:
+    """A value as it is typed."""
+    if not isinstance(value, Enum):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    text = str(value.value)
+    return text if parameter.type_descriptor.parameter_info.case_sensitive else text.lower()
+
+
+def _bounds(least: float | None, most: float | None) -> str:
+    if least is None:
+        return f"At most {most:g}."
+    return f"At least {least:g}." if most is None else f"From {least:g} to {most:g}."
 
 
 def _value(parameter: Any) -> str:
