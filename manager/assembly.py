@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+
+import structlog
 
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.lifecycle import Lifecycle, OnFailure
 from gridcord.chassis.program import start_server
 from gridcord.chassis.sections import RemoteSettings
 from gridcord.chassis.server import Service
-from gridcord.chassis.settings import SettingsError
 from gridcord.clients.connector import Connector
 from gridcord.metering.reading import Permission
 from gridcord.session.opening import TakeoverPolicy
 from gridcord.wire.resource import ResourceIntroduction
 from manager.clients.market import GrpcMarket
 from manager.clients.utility import GrpcUtility
+from manager.database import open_database
 from manager.domain.records.entry_check import PlausibilityPolicy
 from manager.domain.trust.permission import Granted
 from manager.fleet import Registry
@@ -33,6 +34,7 @@ from manager.policies import (
     projection_policy,
     proof_policy,
 )
+from manager.ports import StoreUnavailable
 from manager.service.audit import AuditServicer
 from manager.service.blocks import SiteBlockServicer
 from manager.service.cable_link import CableLink
@@ -52,7 +54,7 @@ from manager.service.resource_link import ResourceLink
 from manager.service.resources import ResourceSessionServicer
 from manager.service.site_access import AccessDesk
 from manager.service.transfers import TransferServicer
-from manager.settings import DatabaseSettings, ManagerSettings
+from manager.settings import ManagerSettings
 from manager.site_access import SiteAccessFile
 from manager.storage.audit.log import SqlAuditLog
 from manager.storage.derivation.projection import SqlProjection
@@ -69,7 +71,6 @@ from manager.storage.market.expectations import SqlExpectations
 from manager.storage.market.results import CONTRACTS, PRICES, SqlMarketFacts
 from manager.storage.market.stays import SqlStays
 from manager.storage.notices import SqlNotices
-from manager.storage.schema import WrongTables, check_tables, migrate
 from manager.storage.sessions.cables import SqlJournals
 from manager.storage.sessions.fleet_views import FleetViews
 from manager.storage.sessions.resources import SqlResources
@@ -90,36 +91,23 @@ from manager.usecases.prove_sites import Prover
 from manager.usecases.read_entries import EntryReader
 from manager.usecases.settle import Settler
 
-_DEFAULT_FILE = Path("manager.db")
 _LONGEST_BURST_S = 2.0  # real seconds that deriving waits for confirming
 _STOP, _RESTART = OnFailure.STOP, OnFailure.RESTART
+
+log = structlog.get_logger()
 
 
 async def run_manager(settings: ManagerSettings) -> ExitCode:
     """Run the manager until it is told to stop."""
-    database = open_database(settings.database)
+    try:
+        database = open_database(settings.database)
+    except StoreUnavailable as error:  # whoever started us tries again
+        log.error("database.unavailable", error=str(error)[:200])
+        return ExitCode.NEGATIVE
     try:
         return await Manager(settings, database).run()
     finally:
         database.close()
-
-
-def open_database(settings: DatabaseSettings) -> Database:
-    """Open the database and bring its tables to this version.
-
-    Raises:
-        SettingsError: Its tables are of another version, and must or can only stay so.
-    """
-    database = Database(settings.url or f"sqlite:///{settings.file or _DEFAULT_FILE}")
-    try:
-        check_tables(database, may_migrate=settings.migrate)
-    except WrongTables as error:
-        database.close()
-        message = f"database: {error}"
-        raise SettingsError(message) from error
-    if settings.migrate:
-        migrate(database)
-    return database
 
 
 class Manager:
