@@ -5,8 +5,10 @@
 A simulated fleet is steered second by second by the path of the manager (`steering.steer`): what
 telemetry says was done, what is asked, setpoints to everybody. In each period one resource in forty
 vanishes at a random second and one in forty loses its site's permission; the cars' own controllers
-miss their setpoints by up to 2 %. The same contracts and the same losses are played once more with
-equal shares: the contract's power by the number of connected resources, cut at each one's limit.
+miss their setpoints by up to 2 %. What is contracted of a period lies between what the fleet can
+take and give when it begins, drivers' promises kept: nobody sells what is not there. The same
+contracts and the same losses are played once more with equal shares: the contract's power by the
+number of connected resources, cut at each one's limit.
 
 Printed: the share of periods within 2 % of the contract, among those that the fleet had the power
 for at each second; and how long the area's power takes to be back after a loss. Exit code 1 when a
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,11 +51,19 @@ class Losses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What happens to a fleet, whoever steers it."""
+    """What happens to a fleet, whoever steers it.
+
+    Args:
+        fleet: At the beginning.
+        bias: Of each car's own controller.
+        places: Of each period's contract, between the most it can give, 0, and take, 1.
+        losses: Of each period.
+        period_s: Length of the periods, seconds.
+    """
 
     fleet: FleetState
     bias: Floats
-    contracts_wh: Ints
+    places: Floats
     losses: tuple[Losses, ...]
     period_s: int
 
@@ -78,7 +89,7 @@ class Outcome:
 
 
 def trace(*, resources: int, periods: int, period_s: int, seed: int = 1) -> Trace:
-    """A fleet in the evening, contracts for it, and what goes wrong."""
+    """A fleet in the evening, how much of it is contracted, and what goes wrong."""
     random = np.random.default_rng(seed)
     capacity = random.choice([40_000, 60_000, 77_000], resources)
 
@@ -103,12 +114,10 @@ def trace(*, resources: int, periods: int, period_s: int, seed: int = 1) -> Trac
         discharge_permille=whole(920),
         power_w=whole(0),
     )
-    typical_wh = resources * 2_000 * period_s / 3600
-    sizes = random.uniform(0.05, 0.5, periods) * random.choice([-0.5, 1.0], periods)
     return Trace(
         fleet=fleet,
         bias=random.uniform(-WITHIN, WITHIN, resources),
-        contracts_wh=(typical_wh * sizes).astype(np.int64),
+        places=random.uniform(0.1, 0.9, periods),
         losses=tuple(_losses(random, resources, period_s) for _ in range(periods)),
         period_s=period_s,
     )
@@ -203,12 +212,26 @@ class ByEqualShare:
         return shares_w
 
 
-def played(happens: Trace, by: ByManager | ByEqualShare) -> list[Outcome]:
-    """All periods."""
+def _contract_wh(fleet: FleetState, place: float, period: Period) -> int:
+    """What is contracted of a period: between what the fleet can give and take all through it."""
+    bounds = hard_bounds(
+        fleet=fleet, now_s=period.start_s, horizon_s=period.length_s, margin_s=600.0
+    )
+    low_w, high_w = int(bounds.low_w.sum()), int(bounds.high_w.sum())
+    return int((low_w + place * (high_w - low_w)) * period.length_s / 3600)
+
+
+def played(
+    happens: Trace, by: ByManager | ByEqualShare, contracts_wh: Sequence[int] = ()
+) -> list[Outcome]:
+    """All periods, with what the fleet can do contracted, or with given contracts."""
     world, outcomes = World(happens), []
-    for number, contract_wh in enumerate(happens.contracts_wh.tolist()):
+    for number, place in enumerate(happens.places.tolist()):
         period = Period(number * happens.period_s, happens.period_s)
         world.replaced(float(period.start_s))
+        contract_wh = (
+            contracts_wh[number] if contracts_wh else _contract_wh(world.fleet, place, period)
+        )
         wanted = Demand(area_id="3", period=period, target_wh=contract_wh)
         done_wh, sufficed = 0.0, True
         mean_w = contract_wh * 3600 / happens.period_s
@@ -263,7 +286,8 @@ def seconds_to_recover(*, resources: int, seed: int = 1) -> int:
 def measured(*, resources: int, periods: int, period_s: int, seed: int = 1) -> dict[str, object]:
     """Figures of both ways."""
     happens = trace(resources=resources, periods=periods, period_s=period_s, seed=seed)
-    ours, equal = played(happens, ByManager(resources)), played(happens, ByEqualShare())
+    ours = played(happens, ByManager(resources))
+    equal = played(happens, ByEqualShare(), [each.contract_wh for each in ours])
     return {
         "resources": resources,
         "periods": periods,
