@@ -119,6 +119,9 @@ def _series(path: Path, found: dict[tuple[date, int], int], first: date, last: d
     ]
     for day, number in keys:
         if (day, number) not in found:
-            message = f"{path}: no price of {day}, time code {number}"
+            message = (
+                f"{path}: no price of {day}, time code {number}; "
+                "--start and --end choose days without a gap"
+            )
             raise InputError(message)
     return np.array([found[key] for key in keys], np.int64)

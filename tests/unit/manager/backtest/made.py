@@ -6,13 +6,14 @@ import csv
 import gzip
 import io
 import math
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
 
 MONDAY = date(2030, 1, 7)
 PERIODS = 48
-_HEADER = (
+HEADER = (
     "受渡日",
     "時刻コード",
     "約定総量(kWh)",
@@ -36,16 +37,24 @@ def spot_prices(*, days: int, seed: int) -> list[int]:
     return prices
 
 
-def spot_file(path: Path, *, days: int, seed: int = 1, encoding: str = "cp932") -> Path:
-    """A table in the form of the exchange."""
+def spot_file(
+    path: Path,
+    *,
+    days: int,
+    seed: int = 1,
+    encoding: str = "cp932",
+    start: date = MONDAY,
+    header: Sequence[str] = HEADER,
+) -> Path:
+    """A table in the form of the exchange; columns of its header beyond the prices are empty."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\r\n")
-    table.writerow(_HEADER)
+    table.writerow(header)
     for index, price in enumerate(spot_prices(days=days, seed=seed)):
         day, number = divmod(index, PERIODS)
         cell = f"{price // 100}.{price % 100:02}"
-        when = (MONDAY + timedelta(days=day)).strftime("%Y/%m/%d")
-        table.writerow((when, number + 1, 50_000, cell, cell))
+        when = (start + timedelta(days=day)).strftime("%Y/%m/%d")
+        table.writerow((when, number + 1, 50_000, cell, cell, *[""] * (len(header) - 5)))
     path.write_bytes(text.getvalue().encode(encoding))
     return path
 

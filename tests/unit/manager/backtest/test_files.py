@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from manager.backtest.failures import InputError
 from manager.backtest.prices import read_prices
 from manager.backtest.sessions import read_sessions
 from tests.unit.manager.backtest.made import (
+    HEADER,
     MONDAY,
     evenings,
     residential_file,
@@ -30,6 +31,20 @@ def test_prices_are_read_to_the_hundredth_in_both_encodings(tmp_path: Path, enco
     assert table.micros_per_kwh.tolist() == [
         price * 10_000 for price in spot_prices(days=3, seed=1)
     ]
+
+
+def test_tables_of_earlier_years_and_a_leap_day_are_read(tmp_path: Path) -> None:
+    """Until 2021 the first column was named otherwise and columns followed that are now gone."""
+    header = (
+        "年月日",
+        *HEADER[1:],
+        "スポット・時間前平均価格(円/kWh)",
+        "回避可能原価全国値(円/kWh)",
+    )
+    path = spot_file(tmp_path / "old.csv", days=4, start=date(2020, 2, 27), header=header)
+    table = read_prices(path, area_id="tokyo")
+    assert (table.first_day, table.last_day) == (date(2020, 2, 27), date(2020, 3, 1))
+    assert table.micros_per_kwh[0] == spot_prices(days=4, seed=1)[0] * 10_000
 
 
 def test_some_days_of_a_table_are_its_part(tmp_path: Path) -> None:
