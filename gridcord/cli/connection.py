@@ -32,6 +32,7 @@ MANAGER, TLS, SERVER_NAME, DATA = (
     f"GRIDCORD_{name}" for name in ("MANAGER", "TLS", "SERVER_NAME", "DATA")
 )
 DEMO_FILE = "demo.json"
+_PATHS = ("tls", "database")  # of that file, relative to its folder
 
 Manager = Annotated[
     str | None, typer.Option("--manager", metavar="HOST:PORT", help=f"Where it is [{MANAGER}].")
@@ -203,9 +204,8 @@ def _demo(folder: Path | None) -> dict[str, str]:
         message = f"{file} holds no table"
         raise CommandError(message)
     facts = {key: str(value) for key, value in content.items() if value is not None}
-    if "tls" in facts:
-        facts["tls"] = str(folder / facts["tls"])
-    return facts
+    paths = {name: facts[name] for name in _PATHS if "://" not in facts.get(name, "://")}
+    return facts | {name: str(folder / path) for name, path in paths.items()}
 
 
 def _path(variable: str) -> Path | None:

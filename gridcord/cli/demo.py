@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 from datetime import datetime
@@ -98,7 +99,7 @@ async def _play(plan: DemoPlan, folder: Path) -> Summary:
 
 
 def _note(folder: Path, director: Director) -> None:
-    """Where a kept demonstration's manager was, for `--data`."""
+    """Where a kept demonstration's manager was, for `--data`; the folder may be moved."""
     from gridcord.chassis.channel import server_name
     from gridcord.chassis.identity import Kind, Role
     from gridcord.simulation.demo.plan import DOMAIN
@@ -106,9 +107,9 @@ def _note(folder: Path, director: Director) -> None:
     files = director.stage.identity(Kind.OPERATOR, "demo", Role.ADMIN)
     facts = {
         "manager": director.manager_address,
-        "tls": str(files.certificate.parent),
+        "tls": os.path.relpath(files.certificate.parent, folder),
         "server_name": server_name(Kind.MANAGER, DOMAIN),
-        "database": str(folder / "manager" / "manager.db"),
+        "database": "manager/manager.db",
     }
     (folder / "demo.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 

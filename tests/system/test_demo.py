@@ -107,9 +107,19 @@ def test_the_kept_day_holds_its_evidence(
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def test_a_host_of_the_kept_day_has_a_statement(afternoon: tuple[Path, dict[str, Any]]) -> None:
+def test_a_host_of_the_kept_day_has_a_statement_wherever_it_is_moved(
+    afternoon: tuple[Path, dict[str, Any]],
+) -> None:
     kept, _ = afternoon
-    shown = run("statement", "host", "host-00", "--month", MONTH, "--data", str(kept), "--json")
+    moved = kept.rename(kept.with_name("moved"))
+    try:
+        month = ("--month", MONTH)
+        shown = run("statement", "host", "host-00", *month, "--data", str(moved), "--json")
+    finally:
+        moved.rename(kept)
+    facts = json.loads((kept / "demo.json").read_text("utf-8"))
+    assert (kept / facts["tls"] / "certificate.pem").is_file()
+    assert str(kept) not in json.dumps(facts)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     sums = json.loads(shown.stdout)["by_purpose_micros"]
     assert sums["HOST_FEE"] > 0 > sums["OWN_ENERGY"]
