@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gridcord.chassis.program import ServerSettings
-from gridcord.chassis.settings import FilePath, Section
+from gridcord.chassis.settings import FilledFolder, ReadFile, Section, WrittenFile
 
 
 class StoreSettings(Section):
     """`[store]`: bids, contracts, prices and demand, in one SQLite file."""
 
-    file: FilePath
+    file: WrittenFile
 
 
 class VenueSettings(Section):
@@ -29,15 +29,15 @@ class VenueSettings(Section):
 
     kind: Literal["none", "price_file", "file_drop", "jepx"] = "none"
     profile: str = "jepx.dayahead"
-    profile_file: FilePath | None = None
-    prices: FilePath | None = None
-    journal: FilePath | None = None
-    folder: FilePath | None = None
+    profile_file: ReadFile | None = None
+    prices: ReadFile | None = None
+    journal: WrittenFile | None = None
+    folder: FilledFolder | None = None
     form: Literal["csv", "jsonl"] = "csv"
     step_lots: int = Field(default=10, ge=1)
     host: str = ""
     port: int = Field(default=0, ge=0, le=65_535)
-    roots: FilePath | None = None
+    roots: ReadFile | None = None
     member: str = ""
     contract_code: str = ""
     timeout_s: float = Field(default=30.0, gt=0)
@@ -68,11 +68,11 @@ class OpenAdrSettings(Section):
     url: str | None = Field(default=None, pattern=r"https?://.+")
     ven_name: str = Field(default="gridcord", min_length=1, max_length=128)
     client_id: str = ""
-    secret_file: FilePath | None = None
+    secret_file: ReadFile | None = None
     programs: tuple[str, ...] = ()
-    certificate: FilePath | None = None
-    key: FilePath | None = None
-    roots: FilePath | None = None
+    certificate: ReadFile | None = None
+    key: ReadFile | None = None
+    roots: ReadFile | None = None
     area: str = "tokyo"
     watts_per_level: int = Field(default=10_000, gt=0)
     look_s: float = Field(default=30.0, gt=0)
@@ -86,7 +86,7 @@ class ImbalanceSettings(Section):
     tables of the columns of `file_drop`'s prices; `settled_by` names who settles by them.
     """
 
-    folder: FilePath | None = None
+    folder: FilledFolder | None = None
     settled_by: str = Field(default="imbalance", min_length=1, max_length=64)
     look_s: float = Field(default=60.0, gt=0)
 
