@@ -53,11 +53,11 @@ def _of_paths(model: BaseModel, above: str = "") -> Iterator[str]:
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             yield from _of_paths(value, f"{above}{name}.")
-        elif isinstance(value, Path) and (wrong := _of_path(value, _use(field))) is not None:
+        elif isinstance(value, Path) and (wrong := _of_path(value, use_of(field))) is not None:
             yield f"{above}{name}: {wrong}"
 
 
-def _use(field: FieldInfo) -> Use | None:
+def use_of(field: FieldInfo) -> Use | None:
     """What a path is for; the annotation may be optional."""
     marks = list(field.metadata)
     for kind in get_args(field.annotation):
