@@ -14,7 +14,13 @@ from gridcord.protocols.jepx_csv import PERIODS_A_DAY
 from manager.backtest.knowledge import View
 from manager.domain.bidding.clusters import clustered, thinned
 from manager.domain.bidding.curves import BidRules, Curve, curves, imagine
-from manager.domain.bidding.forecast import PastDays, expected_wh, one_place_each, usual_day
+from manager.domain.bidding.forecast import (
+    PastDays,
+    after_newest,
+    expected_wh,
+    one_place_each,
+    usual_day,
+)
 from manager.domain.bidding.horizon import Obligation, Outlook, plan
 from manager.domain.bidding.stay import PERMILLE, Window
 from manager.domain.dispatch.fleet_state import Floats
@@ -30,6 +36,7 @@ class StrategyRules:
         imbalance_permille: What a deviation costs, of the period's price.
         weekday: Of the first day, Monday is 0.
         price_days: How many past days are taken as scenarios of tomorrow's prices.
+        fleets_a_price: How many of the imagined fleets meet each of them.
         fleet_days: How many past days of the same kind as scenarios of arrivals.
         horizon_days: How far plans look beyond known prices.
         most_arrivals: More stays than that are represented by so many.
@@ -42,6 +49,7 @@ class StrategyRules:
     imbalance_permille: int
     weekday: int
     price_days: int = 20
+    fleets_a_price: int = 3
     fleet_days: int = 8
     horizon_days: int = 4
     most_arrivals: int = 200
@@ -84,10 +92,12 @@ class Strategy:
             return ()
         first = tomorrow * PERIODS_A_DAY
         outlooks = []
-        for day_prices in view.prices.reshape(-1, PERIODS_A_DAY)[::-1][: self._rules.price_days]:
+        for day_prices in after_newest(
+            view.prices, periods_a_day=PERIODS_A_DAY, days=self._rules.price_days
+        ):
             prices = self._believed(view)
             prices[first - view.now :][:PERIODS_A_DAY] = day_prices
-            outlooks.append(self._outlook(view, prices))
+            outlooks += [self._outlook(view, prices)] * self._rules.fleets_a_price
         scenarios = imagine(fleets=fleets, outlooks=outlooks, first=first, periods=PERIODS_A_DAY)
         return curves(scenarios=scenarios, rules=self._rules.bidding)
 
@@ -136,7 +146,7 @@ class Strategy:
         ]
 
     def _believed(self, view: View) -> Floats:
-        """Prices from now on: the known ones, then the usual day again and again."""
+        """Prices from now on: the known ones, then the usual day of now again and again."""
         usual = usual_day(view.prices, periods_a_day=PERIODS_A_DAY)
         return np.concatenate([view.prices[view.now :], np.tile(usual, self._rules.horizon_days)])
 

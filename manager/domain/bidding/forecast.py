@@ -16,6 +16,7 @@ from manager.domain.dispatch.fleet_state import Floats
 
 DAYS_A_WEEK = 7
 _WORKING_DAYS = 5
+_MOST_CHANGE = 4.0  # of the level from one day to another that says something of a third
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +78,49 @@ def one_place_each(plugged: Sequence[Window], coming: Sequence[Window]) -> list[
     return found
 
 
-def usual_day(prices: Floats, *, periods_a_day: int, days: int = DAYS_A_WEEK) -> Floats:
-    """The mean price of each period of the day over the last days.
+def after_newest(prices: Floats, *, periods_a_day: int, days: int) -> Floats:
+    """Past days as if each came after the newest one: one row a day, newest first.
+
+    A day's prices are taken by what they were of the level of the day before, so that a change of
+    the level, as in a shortage of fuel, leaves neither all of tomorrow too dear to buy nor all of
+    it too cheap to sell at what past days were.
 
     Args:
         prices: Known prices of whole days, at least one, oldest first.
         periods_a_day: Periods in a day.
         days: How many days to look back on.
     """
-    mean: Floats = prices.reshape(-1, periods_a_day)[-days:].mean(axis=0)
-    return mean
+    table = prices.reshape(-1, periods_a_day)
+    if len(table) == 1:
+        return table
+    levels = _levels(table)
+    factors = np.clip(levels[-1] / levels[:-1], 1 / _MOST_CHANGE, _MOST_CHANGE)
+    moved: Floats = (table[1:] * factors[:, np.newaxis])[::-1][:days]
+    return moved
+
+
+def usual_day(prices: Floats, *, periods_a_day: int, days: int = DAYS_A_WEEK) -> Floats:
+    """The shape of the last days, at a level half-way to the newest: what a day beyond may cost.
+
+    Half-way (the geometric mean): a level that jumped stays for some days more often than not, and
+    a single windy or sunny day does not.
+
+    Args:
+        prices: Known prices of whole days, at least one, oldest first.
+        periods_a_day: Periods in a day.
+        days: How many days to look back on for the shape.
+    """
+    table = prices.reshape(-1, periods_a_day)[-days:]
+    levels = _levels(table)
+    shape: Floats = (table / levels[:, np.newaxis]).mean(axis=0)
+    return shape * float(np.sqrt(levels[-1] * levels.mean()))
+
+
+def _levels(table: Floats) -> Floats:
+    """Mean price of each day; no less than a tenth of the mean, where prices are about nothing."""
+    floor = 0.1 * float(np.abs(table).mean()) or 1.0
+    levels: Floats = np.maximum(table.mean(axis=1), floor)
+    return levels
 
 
 def alike(day: int, *, today: int, weekday: int, most: int) -> list[int]:

@@ -15,16 +15,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gridcord.units import Period
 from manager.domain.bidding.bid import Bid, MarketTerms, market_bid
 from manager.domain.bidding.clusters import clustered
 from manager.domain.bidding.curves import BidRules, curves, imagine
-from manager.domain.bidding.forecast import DAYS_A_WEEK, one_place_each
+from manager.domain.bidding.forecast import (
+    DAYS_A_WEEK,
+    after_newest,
+    one_place_each,
+    usual_day,
+)
 from manager.domain.bidding.horizon import Obligation, Outlook
 from manager.domain.bidding.noted_stay import DAY_S, Habits, NotedStay, noted
 from manager.domain.bidding.stay import Window, window
 from manager.domain.dispatch.fleet_state import Floats
 from manager.domain.records.resource import ResourceState
 
+_LATE_DAYS = 2  # the newest days' prices may not be known yet
 FEWEST_DAYS = 5
 """Of past prices: a curve of fewer says too little of what a price may be."""
 
@@ -102,7 +109,7 @@ def offers(
     fleets = _fleets(connected, [one_place_each(connected, each) for each in coming], rules)
     if not any(fleets) or day < 0:
         return ()
-    outlooks = _outlooks(situation, first, span, length_s, rules)
+    outlooks = _outlooks(situation, terms, span, rules)
     if len(outlooks) < min(FEWEST_DAYS, rules.price_days):
         outlooks = _prior(situation, first, day, terms, span, rules)
         fleets = [
@@ -166,29 +173,40 @@ def _coming(situation: Situation, terms: MarketTerms, rules: OfferRules) -> list
 
 
 def _outlooks(
-    situation: Situation, first: int, span: int, length_s: int, rules: OfferRules
+    situation: Situation, terms: MarketTerms, span: int, rules: OfferRules
 ) -> list[Outlook]:
-    """Coming prices as they were some days ago, where they are not known; whole days only."""
+    """What is known, then each past day as the gate's day, then the usual day again and again."""
+    length_s = terms.gate_first.length_s
+    first, a_day = int(situation.now_s) // length_s, DAY_S // length_s
+    past = _past_prices(situation.prices, terms.gate_first, rules.price_days + 1)
+    if not len(past):
+        return []
+    usual = usual_day(past.ravel(), periods_a_day=a_day)
+    starts = [(first + n) * length_s for n in range(span)]
+    places = [(start - terms.gate_first.start_s) // length_s for start in starts]
     found = []
-    for days in range(1, rules.price_days + 1):
-        prices = [_price(situation.prices, (first + n) * length_s, days) for n in range(span)]
-        if None not in prices:
-            found.append(_outlook(situation, first, np.array(prices, np.float64), length_s, rules))
+    for day in after_newest(past.ravel(), periods_a_day=a_day, days=rules.price_days):
+        believed = [
+            (day if 0 <= place < terms.gate_count else usual)[place % a_day] for place in places
+        ]
+        prices = [
+            situation.prices.get(start, price)
+            for start, price in zip(starts, believed, strict=True)
+        ]
+        found.append(_outlook(situation, first, np.array(prices, np.float64), length_s, rules))
     return found
 
 
-def _price(known: Mapping[int, int], start_s: int, days: int) -> int | None:
-    """Of a period: known, or of the same time so many days ago, or one more day before, ..."""
-    if start_s in known:
-        return known[start_s]
-    return next(
-        (
-            known[start_s - back * DAY_S]
-            for back in range(days, days + 3)
-            if start_s - back * DAY_S in known
-        ),
-        None,
-    )
+def _past_prices(known: Mapping[int, int], gate_first: Period, days: int) -> Floats:
+    """Whole days before a gate's first period, oldest first; days with a gap are left out."""
+    a_day = DAY_S // gate_first.length_s
+    rows = []
+    for back in range(days + _LATE_DAYS, 0, -1):
+        start_s = gate_first.start_s - back * DAY_S
+        row = [known.get(start_s + n * gate_first.length_s) for n in range(a_day)]
+        if None not in row:
+            rows.append(row)
+    return np.array(rows[-days:], np.float64)
 
 
 def _prior(

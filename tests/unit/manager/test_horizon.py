@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manager.domain.bidding.clusters import clustered, thinned
-from manager.domain.bidding.forecast import alike, expected_wh, usual_day
+from manager.domain.bidding.forecast import after_newest, alike, expected_wh, usual_day
 from manager.domain.bidding.horizon import Obligation, Outlook, PlanError, Program, plan
 from manager.domain.bidding.stay import Battery, Stay, Window, window
 from tests.unit.manager.test_bidding import stays
@@ -105,9 +105,31 @@ def test_a_forecast_takes_days_of_the_same_kind_newest_first() -> None:
     assert alike(1, today=0, weekday=0, most=3) == []
 
 
-def test_the_usual_day_is_the_mean_of_the_last_days() -> None:
-    prices = np.concatenate([np.full(48, 1.0), np.full(48, 3.0), np.full(48, 5.0)])
-    assert usual_day(prices, periods_a_day=48, days=2).tolist() == [4.0] * 48
+def test_the_usual_day_has_the_shape_of_the_last_days_at_a_level_half_way_to_the_newest() -> None:
+    prices = np.array([[9.0, 9.0], [2.0, 4.0], [4.0, 8.0], [33.0, 15.0]])  # levels 9, 3, 6, 24
+    found = usual_day(prices.ravel(), periods_a_day=2, days=3)
+    shape = np.array([2 / 3 + 4 / 6 + 33 / 24, 4 / 3 + 8 / 6 + 15 / 24]) / 3
+    assert found == pytest.approx(shape * np.sqrt(24 * 11))
+    assert usual_day(prices[0], periods_a_day=2).tolist() == [9.0, 9.0]
+
+
+def test_a_past_day_is_taken_by_what_it_was_of_the_day_before() -> None:
+    prices = np.array([[9.0, 9.0], [2.0, 4.0], [4.0, 8.0], [16.0, 8.0]]).ravel()
+    found = after_newest(prices, periods_a_day=2, days=2)
+    assert found.tolist() == [[32.0, 16.0], [16.0, 32.0]]
+    assert len(after_newest(prices, periods_a_day=2, days=9)) == 3
+    assert after_newest(prices[:2], periods_a_day=2, days=9).tolist() == [[9.0, 9.0]]
+
+
+@pytest.mark.parametrize("price", [0.0, 0.01, -5.0])
+def test_a_day_for_nothing_or_less_is_no_level_to_divide_by(price: float) -> None:
+    """A free day, or one on which power is given away, between days of 10."""
+    prices = np.repeat([10.0, price, 10.0, 10.0], 4)
+    found = after_newest(prices, periods_a_day=4, days=9)
+    assert np.abs(found).max() <= 40
+    assert np.isfinite(usual_day(prices, periods_a_day=4)).all()
+    assert not after_newest(np.zeros(8), periods_a_day=4, days=9).any()
+    assert not usual_day(np.zeros(8), periods_a_day=4).any()
 
 
 def test_arrivals_are_expected_with_their_share_from_their_first_period_on() -> None:

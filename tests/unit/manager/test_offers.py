@@ -101,6 +101,14 @@ def test_a_battery_buys_at_night_and_sells_in_the_evening_what_it_can_hold() -> 
     assert all(abs(energy) <= 1_500 for energy in contracted.values())
 
 
+def test_after_prices_jumped_it_still_buys_when_it_is_cheap_and_sells_when_it_is_dear() -> None:
+    """Today is five times as dear as any day before, and so will tomorrow be."""
+    known = {start: price * (5 if start >= 1_000 * DAY_S else 1) for start, price in past().items()}
+    contracted = taken(made(battery(), prices=known), tomorrow(5.0))
+    assert sum(contracted[FIRST.start_s + n * 1_800] for n in range(12)) > 8_000
+    assert sum(contracted[FIRST.start_s + n * 1_800] for n in range(34, 42)) < -8_000
+
+
 @pytest.mark.parametrize("factor", [0.3, 1.0, 3.0])
 def test_what_is_contracted_can_be_delivered_with_every_promise(factor: float) -> None:
     """Played through at other prices: energy within the battery, ready at the departure."""
@@ -197,7 +205,7 @@ def test_cars_that_are_away_are_counted_on_as_far_as_they_came(
         (start - FIRST.start_s) // 1_800: energy for start, energy in contracted.items() if energy
     }
     assert max(by_number.values()) == counted_on * 1_500
-    assert min(by_number.values()) == -counted_on * 1_500
+    assert -counted_on * 1_500 <= min(by_number.values()) <= -0.9 * counted_on * 1_500
     assert all(number < 14 or number >= 36 for number in by_number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,6 +156,32 @@ def test_promises_are_kept_with_workplace_sessions_and_large_lots(
     result = backtest(prices, sessions, settings)
     assert result.as_json()["promises_broken"] == 0
     assert result.oracle_micros <= result.ours.total_micros
+
+
+@pytest.mark.parametrize(
+    "jpy_per_kwh",
+    [
+        pytest.param(lambda day, number: 10.0, id="the same"),
+        pytest.param(lambda day, number: 0.0, id="nothing"),
+        pytest.param(lambda day, number: 0.01 if 16 <= number < 30 else 9.0, id="free sun"),
+        pytest.param(
+            lambda day, number: (8 + 40 * max(0, day - 6)) * (1.3 if 33 <= number < 42 else 0.9),
+            id="shortage",
+        ),
+    ],
+)
+def test_at_any_prices_promises_are_kept_and_the_oracle_pays_least(
+    prices: PriceDays,
+    homes: tuple[RecordedSession, ...],
+    jpy_per_kwh: Callable[[int, int], float],
+) -> None:
+    micros = np.array(
+        [round(jpy_per_kwh(*divmod(index, 48)) * 100) * 10_000 for index in range(DAYS * 48)]
+    )
+    result = backtest(replace(prices, micros_per_kwh=micros), homes, replace(SETTINGS, vehicles=3))
+    assert result.as_json()["promises_broken"] == 0
+    assert result.oracle_micros <= min(result.ours.total_micros, result.plug_and_charge_micros)
+    assert result.ratio_to_oracle is None or result.ratio_to_oracle <= 1
 
 
 def test_the_oracle_is_the_optimum_of_each_stay_by_dynamic_programming() -> None:
