@@ -140,10 +140,10 @@ class RulingLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockLine:
-    """A restriction of a site, or of one cable there.
+    """A restriction of a site, of one cable there, or of a cable whose session was ended.
 
     Args:
-        site_id: The site.
+        site_id: The site; empty for wherever the cable was.
         cable_id: The only cable it was about; empty for the whole site.
         permission: What was still permitted.
         cause: A stable code; MISMATCH must name verdicts.

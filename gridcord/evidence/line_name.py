@@ -18,7 +18,7 @@ _NAMES = (
     ("area", "period"),
     ("account", "month"),
     ("account", "currency"),
-    ("site_id", "start_s"),
+    ("site_id", "cable_id", "start_s"),
     ("site_id", "at_s"),
     ("site_id",),
     ("cable_id",),
@@ -40,7 +40,7 @@ def line_name(text: str) -> str:
     for names in _NAMES:
         for level in (fields, inner):
             if all(name in level for name in names):
-                return "/".join(_word(level[name]) for name in names)
+                return "/".join(word for name in names if (word := _word(level[name])))
     return text[:_LONGEST]
 
 

@@ -40,10 +40,10 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withholding:
-    """A time in which the aggregator withheld something from a site, or from one cable there.
+    """A time in which the aggregator withheld something from a site or a cable.
 
     Args:
-        site_id: The site.
+        site_id: The site; empty for wherever the cable is.
         cable_id: The only cable; empty for the whole site.
         start_s: From then, seconds since 1970 UTC.
         end_s: Until then; None while it holds.
@@ -56,7 +56,7 @@ class Withholding:
 
     def concerns(self, transfer: Transfer, at_s: int) -> bool:
         """Whether it held for the cable of a record, where that was, at a time."""
-        there = self.site_id == transfer.record.site_id
+        there = self.site_id in ("", transfer.record.site_id)
         meant = self.cable_id in ("", transfer.key.cable_id)
         return (
             there and meant and self.start_s <= at_s and (self.end_s is None or at_s < self.end_s)

@@ -46,6 +46,7 @@ from gridcord.metering.records import (
     TransferRecord,
 )
 from gridcord.settlement.account import Account
+from gridcord.settlement.departure import Expectation
 from gridcord.settlement.facts import Gathering, Payout, subjects
 from gridcord.settlement.imbalance import MarketResult
 from gridcord.settlement.imbalance_share import ImbalanceShare
@@ -56,6 +57,7 @@ from gridcord.wire.values import WireError
 from manager.storage.ledger.bundle_money import expectations_behind, payouts_of
 from manager.storage.ledger.bundle_scope import Wanted, bundle_scope
 from manager.storage.ledger.entries import FACT, LEDGER, StoredFact, facts_of, ledger_lines
+from manager.storage.ledger.withholdings import ended_sessions
 from manager.storage.log.journals import ENTRY
 from manager.storage.rows import CableRow, SiteBlockRow, SiteRow, TransferRow
 from manager.storage.sites.settlements import settled_at
@@ -111,7 +113,7 @@ class LedgerBundle:
             "verdicts": self._verdicts,
             "rulings": self._rulings,
             "blocks": self._blocks,
-            "expectations": lambda: expectations_behind(self._connection, self._facts),
+            "expectations": lambda: self._expectations,
             "market": self._market,
             "shares": self._shares,
             "payouts": self._payouts,
@@ -135,6 +137,10 @@ class LedgerBundle:
         about = {str(subject) for each in facts for subject in subjects(each.known.fact)}
         paid = payouts_of(self._connection, about) if self._bounds.before_s is None else []
         return sorted((*facts, *paid), key=lambda each: (each.number, each.part))
+
+    @cached_property
+    def _expectations(self) -> list[Expectation]:
+        return expectations_behind(self._connection, self._facts)
 
     @cached_property
     def _derivation(self) -> Derivation:
@@ -278,6 +284,7 @@ class LedgerBundle:
                 actor=row.created_by,
                 verdict_periods=tuple(sorted(periods)),
             )
+        yield from ended_sessions(self._connection, self._expectations)
 
     def _market(self) -> Iterator[MarketLine]:
         for each in self._facts:

@@ -13,7 +13,6 @@ from gridcord.metering.reading import ClockState
 from gridcord.settlement.departure import (
     Departure,
     Expectation,
-    Withholding,
     departure,
     same_way,
 )
@@ -24,11 +23,11 @@ from gridcord.settlement.posting_rules import driver_account
 from gridcord.settlement.transfer import Transfer
 from gridcord.units import CableId, Period
 from manager.storage.ledger.entries import FACT, SHARE, facts_about, facts_of
+from manager.storage.ledger.withholdings import blocks_of, ended_sessions
 from manager.storage.market.expectations import EXPECTATION, expectations_of
-from manager.storage.rows import SiteBlockRow, TransferRow
+from manager.storage.rows import TransferRow
 
 TRANSFER: sa.Table = TransferRow.__table__  # type: ignore[attr-defined]
-BLOCK: sa.Table = SiteBlockRow.__table__  # type: ignore[attr-defined]
 
 
 def departures_of(
@@ -49,7 +48,8 @@ def departures_of(
     ends_s = _last_ends(connection, result.period, until_entry) if expected else {}
     gone = [each for each in expected if ends_s.get(each.cable_id, each.until_s) < each.until_s]
     transfers = _transfers(connection, gone)
-    withheld = _withheld(connection, transfers)
+    withheld = blocks_of(connection, {each.record.site_id for each in transfers})
+    withheld += [each.withholding for each in ended_sessions(connection, gone)]
     found = (
         departure(
             expectation=each,
@@ -112,19 +112,3 @@ def _transfers(connection: Connection, gone: Iterable[Expectation]) -> list[Tran
     about = {CableSubject(CableId(each.cable_id), each.period) for each in gone}
     contents = (each.content for each in facts_about(connection, about))
     return [each for each in contents if isinstance(each, Transfer)]
-
-
-def _withheld(connection: Connection, transfers: Iterable[Transfer]) -> list[Withholding]:
-    sites = sorted({each.record.site_id for each in transfers})
-    if not sites:
-        return []
-    query = sa.select(BLOCK).where(BLOCK.c.site_id.in_(sites)).order_by(BLOCK.c.block_number)
-    return [
-        Withholding(
-            site_id=row.site_id,
-            cable_id=row.cable_id,
-            start_s=row.create_s,
-            end_s=row.lift_s if row.lift_s is not None else row.expire_s,
-        )
-        for row in connection.execute(query)
-    ]

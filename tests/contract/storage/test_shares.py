@@ -24,6 +24,7 @@ from gridcord.settlement.transfer import Transfer, TransferKey
 from gridcord.units import CableId, Price
 from manager.domain.bidding.market_news import AreaContract, ImbalancePrice, MarketNews
 from manager.domain.records.logged_entry import LoggedEntry, ReadEntry
+from manager.storage.audit import chain
 from manager.storage.derivation.projection import ProjectionPolicy, SqlProjection
 from manager.storage.engine import Database
 from manager.storage.followers import move_cursor
@@ -194,6 +195,24 @@ def test_who_was_blocked_when_it_left_bears_nothing(evening: Evening) -> None:
         "AGGREGATOR:",
         "DRIVER:driver-of-cable-2",
     }
+
+
+def test_whose_session_an_operator_ended_bears_nothing(evening: Evening) -> None:
+    def end(cable: str, at_s: int) -> None:
+        evening.database.write_now(
+            lambda c: chain.append(
+                c, actor="alice", action="SESSION_ENDED", subject=f"cable/{cable}", now_s=at_s
+            )
+        )
+
+    end("cable-2", PERIOD.start_s - 1)
+    end("cable-3", PERIOD.start_s + 600)
+    evening.sold()
+    evening.priced()
+    evening.recorded("cable-3", 250, end=900, final=True)
+    evening.recorded("cable-2", 0, end=300, final=True)
+    assert "DRIVER:driver-of-cable-3" not in evening.imbalances()
+    assert "DRIVER:driver-of-cable-2" in evening.imbalances()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -33,6 +33,7 @@ from gridcord.settlement.tariff import SiteTariff
 from gridcord.settlement.terms import SiteTerms
 from gridcord.units import Money, Period, Price, SiteId
 from manager.domain.bidding.market_news import AreaContract, ImbalancePrice
+from manager.storage.audit.log import SqlAuditLog
 from manager.storage.derivation.utility_facts import SqlUtilityFacts
 from manager.storage.engine import Database
 from manager.storage.ledger.bundle_scope import SITE
@@ -67,7 +68,8 @@ MOVES: tuple[tuple[int | None, ...], ...] = (
 # Wh sold by half hour; (cable, half hour): seconds it left early, W it was counted on for.
 AREA = "tokyo"  # of cables, where settings name no other
 SOLD_WH = {5: 500, 6: 400}
-EARLY = {(2, 5): (600, -1200), (1, 6): (900, -800)}
+EARLY = {(2, 5): (600, -1200), (1, 6): (900, -800), (0, 6): (300, -600)}
+ENDED = (0, 6)  # whose session an operator ended before
 IMBALANCE_PERCENT = 40
 
 
@@ -136,6 +138,10 @@ class ProvenTown:
                 )
                 for (place, number), (_, power_w) in EARLY.items()
             ]
+        )
+        cable, number = ENDED
+        await SqlAuditLog(database, now=lambda: half_hour(number).start_s + 600).note(
+            actor="alice", action="SESSION_ENDED", subject=f"cable/{self.cables[cable].name}"
         )
         told = SqlMarketFacts(database)
         price = Price.per_kwh("JPY", "30")

@@ -122,6 +122,8 @@ def test_a_bundle_of_everything_derives_what_came_of_it_at_the_market(
         f"DRIVER:{town.cables[1].driver_id}": -100 * 30_000 * 40 // 100,
         "AGGREGATOR:": -(650 - 120) * 30_000,
     }
+    ended = [json.loads(line) for line in texts["blocks"] if "SESSION_ENDED" in line]
+    assert [(each["cable_id"], each["actor"]) for each in ended] == [(town.cables[0].name, "alice")]
     assert len(texts["payouts"]) == 5
     report = verify(path)
     assert report.complete

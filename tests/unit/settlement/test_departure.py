@@ -83,6 +83,8 @@ def test_who_has_not_told_did_not_leave() -> None:
         (0, 900, "", SITE, True),  # lifted by then
         (901, None, "", SITE, True),  # after it had left
         (0, None, "cable-35", SITE, True),
+        (0, 1800, "cable-34", "", False),  # its session was ended, wherever it was
+        (0, 1800, "cable-35", "", True),
         (0, None, "", "obis:45", True),
     ],
 )
