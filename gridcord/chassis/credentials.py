@@ -174,7 +174,8 @@ class FollowedFiles:
         self._settle_s = settle_s
         self._lock = threading.Lock()
         self._stamp = self._look()
-        self.current = _configuration(load_identity(files))
+        self._identity = load_identity(files)
+        self.current = _configuration(self._identity)
 
     def __call__(self) -> grpc.ServerCertificateConfiguration | None:
         """What is new; None when nothing is."""
@@ -184,11 +185,15 @@ class FollowedFiles:
 
     def _reload(self, stamp: tuple[int, ...]) -> grpc.ServerCertificateConfiguration | None:
         try:
-            self.current = _configuration(load_identity(self._files))
+            identity = load_identity(self._files)
+            configuration = _configuration(identity)
         except CredentialsError as error:
             log.error("certificate.refused", error=str(error))
             return None
         self._stamp = stamp
+        if identity == self._identity:  # the same was written again
+            return None
+        self._identity, self.current = identity, configuration
         log.info("certificate.loaded", certificate=str(self._files.certificate))
         time.sleep(self._settle_s)
         return self.current

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import socket
 import threading
 import time
@@ -79,10 +78,15 @@ def test_a_server_survives_renewals_in_a_storm_of_connections(
 ) -> None:
     address = str(program.wait_ready()["grpc"])
     certificate = pki.files(MANAGER).certificate
+    before = certificate.read_bytes()
+    pki.folder.renew(certificate.parent, now_s=time.time())
+    others = itertools.cycle([before, certificate.read_bytes()])
+    draft = certificate.with_name("draft.pem")
     with strangers(address) as made:
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s and program.running:
-            os.utime(certificate)  # it is read again at the next connection
+            draft.write_bytes(next(others))  # read at the next connection
+            draft.replace(certificate)
             time.sleep(0.001)
     assert program.running, program.log.read_text("utf-8", "replace")[-2000:]
     assert asyncio.run(asked(pki, address)) == CABLE

@@ -22,6 +22,8 @@ def test_files_that_did_not_change_are_not_given_again(tmp_path: Path) -> None:
     _, files = issued(tmp_path)
     follow = FollowedFiles(files, settle_s=0)
     assert [follow() for _ in range(3)] == [None] * 3
+    files.certificate.write_bytes(files.certificate.read_bytes())
+    assert follow() is None
 
 
 def test_new_files_are_given_once(tmp_path: Path) -> None:
@@ -37,11 +39,14 @@ def test_new_files_are_given_once(tmp_path: Path) -> None:
 def test_files_that_cannot_be_used_leave_what_was_there(tmp_path: Path) -> None:
     pki, files = issued(tmp_path)
     follow = FollowedFiles(files, settle_s=0)
-    good = files.certificate.read_bytes()
+    before, good = follow.current, files.certificate.read_bytes()
     files.certificate.write_bytes(b"damaged")
     assert follow() is None
+    assert follow.current is before
     files.certificate.write_bytes(good)
-    assert follow() is not None
+    assert follow() is None
+    pki.renew(files.certificate.parent, now_s=time.time(), days=9)
+    assert follow() is follow.current is not before
     assert follow() is None
     assert pki.files(Principal(domain="grid.example", kind=Kind.MANAGER, id="main")) == files
 
