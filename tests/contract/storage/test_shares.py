@@ -6,6 +6,8 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -237,6 +239,60 @@ def test_any_order_ends_with_the_same_balances(seed: int, evening: Evening) -> N
         "AGGREGATOR:": -short_wh * 30_000 + (third_wh + second_wh) * 15_000,
     }
     assert balances(evening.database)[f"MARKET:{AREA}"] == -1_500 * 30_000
+    evening.check()
+
+
+def random_day(
+    chance: random.Random,
+) -> tuple[list[tuple[str, int, int, int, bool]], dict[str, int]]:
+    """Records (cable, Wh discharged, begin, end, final), and who left when for good."""
+    records: list[tuple[str, int, int, int, bool]] = []
+    left: dict[str, int] = {}
+    for cable in CABLES:
+        conduct, at = (
+            chance.choice(("stays", "leaves", "returns", "silent")),
+            chance.randrange(1, 1700),
+        )
+        if conduct == "stays":
+            records.append((cable, chance.randrange(900), 0, 1800, False))
+        elif conduct != "silent":
+            records.append((cable, chance.randrange(500), 0, at, True))
+            left[cable] = at
+        if conduct == "returns":
+            again = chance.randrange(at + 1, 1800)
+            stays = chance.random() < 0.5
+            end = 1800 if stays else chance.randrange(again, 1799) + 1
+            records.append((cable, chance.randrange(300), again, end, not stays))
+            left[cable] = end
+    return records, {cable: at for cable, at in left.items() if at < 1800}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_days_come_to_what_the_rule_says_in_any_order(seed: int, evening: Evening) -> None:
+    """By definition, computed here in fractions: each part, and to the micro the whole."""
+    chance = random.Random(seed)
+    records, left = random_day(chance)
+    steps: list[Step] = [evening.sold, evening.priced]
+    steps += [
+        partial(evening.recorded, cable, wh, start=start, end=end, final=final)
+        for cable, wh, start, end, final in records
+    ]
+    chance.shuffle(steps)
+    for step in steps:
+        step()
+    off_wh = sum(wh for _, wh, *_ in records) - 1_500
+    lacking = {cable: round(Fraction(1000 * (1800 - at), 3600)) for cable, at in left.items()}
+    together_wh = sum(lacking.values())
+    borne = min(Fraction(1), Fraction(abs(off_wh), together_wh)) if together_wh else Fraction(0)
+    shares = {
+        f"DRIVER:driver-of-{cable}": -round(wh * 30_000 * borne / 2)
+        for cable, wh in lacking.items()
+        if off_wh < 0 and wh
+    }
+    found = evening.imbalances()
+    assert {name: each for name, each in found.items() if "DRIVER" in name} == shares
+    assert found.get(f"IMBALANCE:{AREA}", 0) == -off_wh * 30_000
+    assert found.get("AGGREGATOR:", 0) == off_wh * 30_000 - sum(shares.values())
     evening.check()
 
 
