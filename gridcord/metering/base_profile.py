@@ -25,6 +25,7 @@ MAX_CENTRE = 6.0  # asinh units: 10 kWh in a half hour
 EXPORT_WIDENS = 2.0  # how much an exporting bin (clouds over a roof) widens the linear zone
 LEVEL_RATE = 0.2  # learning rates once a bin has seen a few days
 SPREAD_RATE = 0.15
+LEVEL_ERROR = LEVEL_RATE / (2 - LEVEL_RATE)  # variance of such a level, in variances of a period
 NEIGHBOUR_SHARE = 0.5  # habits shift by a period: neighbours learn half
 CLIP = 2.5  # spreads; a residual beyond it teaches no more than this
 YOUNG_CLIP = 9.0  # ... while a bin has seen fewer than YOUNG_DAYS
@@ -48,6 +49,7 @@ class Bin(NamedTuple):
         export_kwh: Mean surplus when idle, >= 0.
         days: Idle periods learned from, counted from 1.
         silent: Share of idle periods in which the import showed nothing, 0..1.
+        judged: Periods that were judged by the level since an idle one taught it.
     """
 
     centre: float
@@ -56,6 +58,7 @@ class Bin(NamedTuple):
     export_kwh: float = 0.0
     days: int = 1
     silent: float = 0.0
+    judged: int = 0
 
     @property
     def level_kwh(self) -> float:
@@ -67,6 +70,16 @@ class Bin(NamedTuple):
         """How far the site's own net usually lies from its level."""
         up, down = sinh(self.centre + self.spread), sinh(self.centre - self.spread)
         return self.zone_kwh * (up - down) / 2
+
+    @property
+    def news(self) -> float:
+        """How much of a period is new, 0..1: all periods judged by one level share its error.
+
+        Of n periods with a common error of variance r, n / (1 + n r) are independent; this is what
+        the next one adds.
+        """
+        common = 1.0 + LEVEL_ERROR * self.judged
+        return 1.0 / (common * common)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +149,7 @@ def learned(
         carried: The residual of the period before.
     """
     old, out = bins[index], list(bins)
-    centre, zone_before, spread, export_kwh, days, silent = old
+    centre, zone_before, spread, export_kwh, days, silent, _ = old
     rate = max(1.0 / (days + 1), LEVEL_RATE)
     clip = (YOUNG_CLIP if days < YOUNG_DAYS else CLIP) * spread
     centre = _clipped(centre + rate * _clipped(residual, clip), MAX_CENTRE)
@@ -164,7 +177,17 @@ def silenced(*, bins: tuple[Bin, ...], index: int) -> tuple[Bin, ...]:
     """
     old = bins[index]
     silent = old.silent + SILENT_RATE * (1.0 - old.silent)
-    return (*bins[:index], old._replace(silent=silent), *bins[index + 1 :])
+    return _with(bins, index, old._replace(silent=silent, judged=0))
+
+
+def judged_by(*, bins: tuple[Bin, ...], index: int) -> tuple[Bin, ...]:
+    """The profile after a period that was judged by one of its levels."""
+    old = bins[index]
+    return _with(bins, index, old._replace(judged=old.judged + 1))
+
+
+def _with(bins: tuple[Bin, ...], index: int, new: Bin) -> tuple[Bin, ...]:
+    return (*bins[:index], new, *bins[index + 1 :])
 
 
 def _prior_kwh(hour: float) -> float:
@@ -198,7 +221,7 @@ def _steps_spread(old: Bin, scale: Scale) -> float:
 
 
 def _nudged(old: Bin, net_kwh: float, rate: float) -> Bin:
-    centre, zone, spread, export_kwh, days, silent = old
+    centre, zone, spread, export_kwh, days, silent, judged = old
     residual, clip = asinh(net_kwh / zone) - centre, CLIP * spread
     if residual > clip:  # as _clipped does; this is the hottest line of the matcher
         residual = clip
@@ -207,4 +230,4 @@ def _nudged(old: Bin, net_kwh: float, rate: float) -> Bin:
     centre += rate * residual
     if not -MAX_CENTRE <= centre <= MAX_CENTRE:
         centre = _clipped(centre, MAX_CENTRE)
-    return Bin(centre, zone, spread, export_kwh, days, silent)
+    return Bin(centre, zone, spread, export_kwh, days, silent, judged)

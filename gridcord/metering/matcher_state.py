@@ -118,11 +118,12 @@ def _track_from_plain(
 
 
 def _bin(of: Sequence[Any]) -> Bin:
-    centre, zone_kwh, spread, export_kwh, days, silent = _numbers(of, len(Bin._fields))
+    fields = [*of, 0] if len(of) == len(Bin._fields) - 1 else of  # older states had no count
+    centre, zone_kwh, spread, export_kwh, days, silent, judged = _numbers(fields, len(Bin._fields))
     if zone_kwh <= 0 or spread <= 0:
         message = f"a scale is positive, not {zone_kwh}, {spread}"
         raise MatcherStateError(message)
-    return Bin(centre, zone_kwh, spread, export_kwh, int(days), silent)
+    return Bin(centre, zone_kwh, spread, export_kwh, int(days), silent, int(judged))
 
 
 def _pending(data: Sequence[Any] | None) -> Pending | None:

@@ -11,7 +11,14 @@ from __future__ import annotations
 from math import asinh
 from typing import NamedTuple
 
-from gridcord.metering.base_profile import SILENT_STEPS, Bin, Scale, learned, silenced
+from gridcord.metering.base_profile import (
+    SILENT_STEPS,
+    Bin,
+    Scale,
+    judged_by,
+    learned,
+    silenced,
+)
 from gridcord.metering.hypotheses import (
     CENSORED_CARRY,
     COUNT,
@@ -104,7 +111,9 @@ def advance(
         residual = asinh((net_kwh - moved_kwh) / frame.zone_kwh) - frame.centre
         if idle:
             residuals = (*residuals[:EARLY], residual)
-    if shows_nothing:
+    if not (idle or learning):
+        bins = judged_by(bins=bins, index=index)
+    elif shows_nothing:
         bins = silenced(bins=bins, index=index)
     elif idle:
         bins = learned(
@@ -141,7 +150,8 @@ def _judged(
     for k in range(1, EARLY):
         gains[k] = evidence_between(values[k], honest, MOST_GAINED, MOST_LOST)
     pending = (frame, honest, early_carried) if track.has_export else None
-    evidence = tuple([max(0.0, u + d) for u, d in zip(track.evidence, gains, strict=True)])
+    news = of.news  # a session judges by each level once: its confidence shares no error
+    evidence = tuple([max(0.0, u + news * d) for u, d in zip(track.evidence, gains, strict=True)])
     against = tuple([r - d for r, d in zip(confidence, gains, strict=True)])
     return tuple(residuals), evidence, against, pending
 
