@@ -157,7 +157,7 @@ class _Stage:
 
     async def _play(self) -> None:
         for plan in (HONEST, DIVERTED, ROUTE_B):
-            await self.until(plan, "identified", partial(_streaming, plan))
+            await self.until(plan, "identified", partial(_permitted, plan))
         await self.clock.sleep_until(START_S + 300)
         for outlet in self.outlets.values():
             outlet.plug(plugged=True)
@@ -324,6 +324,11 @@ def _streaming(plan: OutletPlan, moment: Moment) -> bool:
     session = moment.session
     known = session is not None and session.site_id == plan.site_id == moment.status.site_id
     return known and moment.status.session_state == "STREAMING"
+
+
+def _permitted(plan: OutletPlan, moment: Moment) -> bool:
+    """They hold a session, and the first lease has come."""
+    return _streaming(plan, moment) and _held(moment, "BIDIRECTIONAL")
 
 
 def _held(moment: Moment, permission: str) -> bool:
