@@ -1,5 +1,5 @@
 """The demonstration's market: an exchange over TLS with an auction in the afternoon, grid operators
-that publish what imbalances cost, and a utility that asks for less consumption in one half hour.
+that publish what imbalances cost, and a utility that asks for less consumption in the evening.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WANTED_WH = LOT_WH  # by others, in each half hour: of more than that the market
 RESTLESSNESS = 0.2  # of prices: no two evenings have their dearest half hours alike
 PAST_DAYS = 21  # of prices that the exchange tells
 DR_PROGRAM = "flexibility"
-DR_KILOWATTS = -6.0
+DR_KILOWATTS = -60.0
 DR_CLIENT = "ven-gridcord"
 
 _AREA_HEADERS = (
@@ -40,10 +40,13 @@ def gate_s(plan: DemoPlan) -> int:
     return plan.start_s + GATE_PERIOD * PERIOD_S
 
 
-def dr_period(plan: DemoPlan) -> Period:
-    """The half hour in which less consumption is asked for: late, when much is sold."""
-    number = max(GATE_PERIOD + 1, plan.periods * 2 // 3)
-    return Period(plan.start_s + number * PERIOD_S, PERIOD_S)
+def dr_periods(plan: DemoPlan) -> list[Period]:
+    """The half hours in which less consumption is asked for: the later ones, but the last."""
+    first = max(GATE_PERIOD + 1, plan.periods // 2)
+    return [
+        Period(plan.start_s + number * PERIOD_S, PERIOD_S)
+        for number in range(first, max(first + 1, plan.periods - 1))
+    ]
 
 
 def exchange(plan: DemoPlan, folder: Path, clock: dict[str, Any]) -> Program:
@@ -107,7 +110,10 @@ async def start_vtn(plan: DemoPlan, clock: Clock, secret: str) -> Vtn:
     vtn = Vtn(clock=clock, clients={DR_CLIENT: secret})
     await vtn.start()
     program = vtn.put("programs", {"programName": DR_PROGRAM})
-    event = setpoint_event(program_id=program, first=dr_period(plan), kilowatts=[DR_KILOWATTS])
+    periods = dr_periods(plan)
+    event = setpoint_event(
+        program_id=program, first=periods[0], kilowatts=[DR_KILOWATTS] * len(periods)
+    )
     vtn.put("events", event)
     return vtn
 

@@ -102,20 +102,20 @@ def count_ledger(path: Path) -> LedgerCount:
 
 
 def count_offers(path: Path) -> dict[int, int]:
-    """What the market adapter's bids offer and want, by the beginning of the half hour.
+    """What the market adapter's bids would sell, by the beginning of the half hour.
 
     Returns:
-        Net energy in Wh, + into the fleet.
+        Energy in Wh, - out of the fleet.
     """
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
     try:
         rows = connection.execute(
-            "SELECT period_start_s, sum(CASE side WHEN 'BUY' THEN energy_wh ELSE -energy_wh END)"
-            " FROM bid GROUP BY period_start_s"
+            "SELECT period_start_s, sum(energy_wh) FROM bid WHERE side = 'SELL'"
+            " GROUP BY period_start_s"
         ).fetchall()
     finally:
         connection.close()
-    return {int(start_s): int(net_wh) for start_s, net_wh in rows}
+    return {int(start_s): -int(sold_wh) for start_s, sold_wh in rows}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class Slot:
 
     Args:
         start_s: When it begins, seconds since 1970 UTC.
-        offered_wh: By bids, of which the market takes what it will.
+        offered_wh: For sale by bids, of which the market takes what it will.
         contracted_wh: By contracts.
         requested_wh: By contracts and demand response.
         delivered_wh: What the fleet did.
