@@ -228,11 +228,43 @@ def test_a_handler_may_answer_by_itself(pki: Pki) -> None:
             told = await failure(channel.unary_unary(WHO)(b""))
             labels = {"grpc_method": WHO, "grpc_status": "OUT_OF_RANGE"}
             name = "grpc_server_call_duration_seconds_count"
-            return told, served.registry.get_sample_value(name, labels)
+            counted = None
+            for _ in range(3_000):  # the caller hears of it before it is counted
+                if (counted := served.registry.get_sample_value(name, labels)) is not None:
+                    break
+                await asyncio.sleep(0.01)
+            return told, counted
 
     told, counted = asyncio.run(scenario())
     assert (told.code, told.reason) == (grpc.StatusCode.OUT_OF_RANGE, "OUT_OF_RANGE")
     assert counted == 1
+
+
+def test_a_call_that_answers_while_it_is_ended_answers_once(
+    pki: Pki, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = asyncio.Event()
+
+    async def refuse(request: bytes, context: Any) -> bytes:
+        try:
+            await context.abort(grpc.StatusCode.OUT_OF_RANGE, "too far")
+        finally:
+            ended.set()
+            raise RuntimeError  # as a cancellation would be, in the middle of the answer
+        return b""
+
+    async def scenario() -> Failure:
+        async with (
+            serving(pki, handlers={WHO: unary(refuse)}) as served,
+            served.channel() as channel,
+        ):
+            told = await failure(channel.unary_unary(WHO)(b""))
+            await ended.wait()
+            return told
+
+    told = asyncio.run(scenario())
+    assert (told.code, told.reason) == (grpc.StatusCode.OUT_OF_RANGE, "OUT_OF_RANGE")
+    assert "UsageError" not in caplog.text
 
 
 def test_a_handler_may_answer_from_a_task_of_its_own(pki: Pki) -> None:
