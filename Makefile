@@ -2,7 +2,7 @@
 # ARGS is passed on: make demo ARGS="--scenario fraud", make test ARGS="tests/unit -x"
 
 PYTHON  ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS    ?=
 
 SHELL       := bash

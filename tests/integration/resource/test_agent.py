@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gridcord.chassis.clock import SystemClock
+from gridcord.chassis.clock import Clock, ScaledClock, SystemClock
 from gridcord.chassis.exit_codes import ExitCode
 from gridcord.chassis.identity import Kind
 from gridcord.simulation.processes import Program
@@ -29,6 +30,7 @@ AREA = "tokyo"
 POWER_W = 3000
 PATIENCE_S = 90.0
 LEASE_S, REVERT_S = 2.0, 2
+INTO_S = 60.0  # of a half hour, when a story begins: near its end what was missed weighs much
 
 Story = Callable[["Plant"], Awaitable[None]]
 
@@ -42,18 +44,18 @@ class Plant:
     battery: SunSpecBattery
     server: ModbusTcpServer
     agent: Program
+    clock: Clock
 
     async def ask(self, power_w: int) -> None:
         """Have the market ask for a power of the area, in the running period and the next."""
         database = Database(f"sqlite:///{self.database}")
-        demands = SqlDemands(database, default_area=AREA, now=time.time)
-        running = Period.containing(time.time(), 1800)
-        left_s = running.end_s - time.time()
+        demands = SqlDemands(database, default_area=AREA, now=self.clock.now)
+        now_s = self.clock.now()
+        running = Period.containing(now_s, 1800)
+        left_s = running.end_s - now_s
         for period, seconds in ((running, left_s), (running.next(), 1800.0)):
             target_wh = round(power_w * seconds / 3600)
-            demand = Demand(
-                area_id=AREA, period=period, target_wh=target_wh, revision=int(time.time())
-            )
+            demand = Demand(area_id=AREA, period=period, target_wh=target_wh, revision=int(now_s))
             await demands.take(demand, "")
         database.close()
 
@@ -71,9 +73,14 @@ class Plant:
 
 @asynccontextmanager
 async def plant(
-    folder: Path, manager: ManagerProcess, plate: BatteryPlate, **resource: Any
+    folder: Path,
+    manager: ManagerProcess,
+    plate: BatteryPlate,
+    clock: Clock | None = None,
+    **resource: Any,
 ) -> AsyncIterator[Plant]:
-    battery = SunSpecBattery(plate, SystemClock(), stored_wh=plate.capacity_wh / 2)
+    clock = clock or SystemClock()
+    battery = SunSpecBattery(plate, clock, stored_wh=plate.capacity_wh / 2)
     server = ModbusTcpServer(battery)
     await server.start()
     files = manager.identity(Kind.RESOURCE, "battery-0001")
@@ -96,13 +103,14 @@ async def plant(
                 "revert_s": REVERT_S,
                 "timeout_s": 5.0,
             },
+            "clock": clock_table(clock),
             "log": {"format": "json"},
         },
         ready=False,
     )
     agent.start()
     try:
-        yield Plant(manager, folder / "manager.db", battery, server, agent)
+        yield Plant(manager, folder / "manager.db", battery, server, agent, clock)
     finally:
         await asyncio.to_thread(agent.stop)
         await server.stop()
@@ -111,13 +119,27 @@ async def plant(
 def play(folder: Path, story: Story, plate: BatteryPlate | None = None, **resource: Any) -> None:
     session: dict[str, object] = {"telemetry_interval_s": 0.2, "setpoint_lease_s": LEASE_S}
     dispatch: dict[str, object] = {"tick_s": 0.2}
-    with running_manager(folder, "", session=session, dispatch=dispatch) as manager:
+    now_s = time.time()
+    clock = ScaledClock(1.0, now_s, Period.containing(now_s, 1800).start_s + INTO_S)
+    tables = {"session": session, "dispatch": dispatch, "clock": clock_table(clock)}
+    with running_manager(folder, "", **tables) as manager:
 
         async def run() -> None:
-            async with plant(folder, manager, plate or BatteryPlate(), **resource) as made:
+            async with plant(folder, manager, plate or BatteryPlate(), clock, **resource) as made:
                 await story(made)
 
         asyncio.run(run())
+
+
+def clock_table(clock: Clock) -> dict[str, object]:
+    """`[clock]` of programs that live by a clock."""
+    if not isinstance(clock, ScaledClock):
+        return {}
+    return {
+        "speed": clock.speed,
+        "origin": datetime.fromtimestamp(clock.origin_real_s, UTC).isoformat(),
+        "simulated_origin": datetime.fromtimestamp(clock.origin_simulated_s, UTC).isoformat(),
+    }
 
 
 def is_about(power_w: int) -> Callable[[int], bool]:
