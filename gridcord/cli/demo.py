@@ -38,7 +38,12 @@ def demo(
     scenario: Annotated[Scenario, typer.Option(help="What is played.")] = Scenario.DAY,
     houses: Annotated[int, typer.Option(min=2, max=64, help="How many.")] = 8,
     periods: Annotated[
-        int, typer.Option(min=3, max=480, help="Half hours; from 10 on a house diverts energy.")
+        int,
+        typer.Option(
+            min=3,
+            max=480,
+            help="Half hours; from 10 on a house diverts energy, in fraud from 24 on one lies.",
+        ),
     ] = 12,
     speed: Annotated[
         float, typer.Option(min=1, max=3600, help="Simulated seconds per real second.")

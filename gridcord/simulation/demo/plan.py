@@ -19,7 +19,8 @@ PERIOD_S = 1800
 DAY_START_S = int(datetime(2026, 5, 31, 15, tzinfo=UTC).timestamp())  # 1 June, midnight in Tokyo
 FIRST_PERIOD = 32  # of that day: the afternoon, before the evening's peak
 HISTORY_DAYS = 28
-SURE_PERIODS = 10
+SURE_PERIODS = 10  # to be sure that energy does not arrive
+SURE_OF_ANOTHER_METER_PERIODS = 24  # its own house's noise is in it
 
 
 class Scenario(StrEnum):
@@ -145,7 +146,8 @@ def make_plan(
     plans = tuple(
         _house(number, cheats.get(number, Cheat.NONE), houses, r) for number in range(houses)
     )
-    neighbours = (_house(houses, Cheat.NONE, houses, r),)
+    shown = next((n for n, cheat in cheats.items() if cheat is Cheat.OTHER_METER), houses)
+    neighbours = (_house(houses, Cheat.NONE, houses, r, meter=_meter_of(shown)),)
     return DemoPlan(
         scenario=scenario,
         houses=plans,
@@ -159,11 +161,13 @@ def make_plan(
 def _cheats(scenario: Scenario, houses: int, periods: int) -> dict[int, Cheat]:
     """Which houses cheat, from the last one down; at least one stays honest.
 
-    A wrong place shows at once. That energy does not arrive is certain after five half hours of it
-    (`docs/trust.md`), so in a shorter afternoon nobody tries.
+    A wrong place shows at once. That energy does not arrive is certain after five half hours of
+    it, that it arrives behind another meter much later (`docs/trust.md`): in a shorter run nobody
+    tries.
     """
-    slow = [Cheat.DIVERTED, Cheat.OTHER_METER] if periods >= SURE_PERIODS else []
-    kinds = [Cheat.WRONG_PLACE, *slow]
+    another = periods >= SURE_OF_ANOTHER_METER_PERIODS
+    third = Cheat.OTHER_METER if another else Cheat.WRONG_PLACE
+    kinds = [Cheat.WRONG_PLACE, *([Cheat.DIVERTED, third] if periods >= SURE_PERIODS else [])]
     count = {
         Scenario.HONEST: 0,
         Scenario.FRAUD: max(1, houses // 2),
@@ -172,8 +176,19 @@ def _cheats(scenario: Scenario, houses: int, periods: int) -> dict[int, Cheat]:
     return {houses - 1 - index: kinds[index] for index in range(most)}
 
 
-def _house(number: int, cheat: Cheat, neighbour: int, r: random.Random) -> HousePlan:
-    meter = SiteMeterKind.ROUTE_B if number % 4 == 1 else SiteMeterKind.P1
+def _meter_of(number: int) -> SiteMeterKind:
+    return SiteMeterKind.ROUTE_B if number % 4 == 1 else SiteMeterKind.P1
+
+
+def _house(
+    number: int,
+    cheat: Cheat,
+    neighbour: int,
+    r: random.Random,
+    *,
+    meter: SiteMeterKind | None = None,
+) -> HousePlan:
+    meter = meter or _meter_of(number)
     place = Position(35.6 + 0.01 * number + r.uniform(0, 0.002), 139.7 + r.uniform(0, 0.05))
     absent_from = r.randrange(4, 9)
     leaves = cheat is Cheat.NONE and r.random() < 0.35
